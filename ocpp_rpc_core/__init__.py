@@ -1,0 +1,142 @@
+"""OCPP-J as a pure state machine: what happened goes in with the time, what must be done comes out.
+
+The map of the package, from the top:
+
+* `connection.Connection` speaks bytes: handshake, WebSocket, keep-alive, reconnecting, closing.
+* `session.Session` speaks whole messages, for whoever brings their own WebSocket.
+* `peer` is what users of an adapter touch: options, handlers, observers; `registry` knows who is connected.
+* `events` go in, `actions` come out, `notices` tell observers; `errors` say whose fault it was.
+* `config`, `backoff`, `validation` and `router` are the parts a user may bring values for.
+* `testing` tests all of it without a network.
+
+No I/O, no clock, no chance, no event loop: see `docs/explanation/architecture.md`.
+"""
+
+from ._http import Handshake, HTTPResponse, TLSInfo
+from ._lifecycle import Phase, State
+from .backoff import Backoff, ExponentialBackoff, OCPPBackoff
+from .config import ClientOptions, ServerOptions
+from .connection import Connection
+from .errors import (
+    CallFailed,
+    CallTimeout,
+    ConnectionLost,
+    HandshakeError,
+    HandshakeTimeout,
+    InvalidHandshake,
+    LocalProtocolError,
+    NotConnected,
+    RPCError,
+    RPCFormationViolationError,
+    RPCFormatViolationError,
+    RPCFrameworkError,
+    RPCGenericError,
+    RPCInternalError,
+    RPCMessageTypeNotSupportedError,
+    RPCNotImplementedError,
+    RPCNotSupportedError,
+    RPCOccurenceConstraintViolationError,
+    RPCOccurrenceConstraintViolationError,
+    RPCPropertyConstraintViolationError,
+    RPCProtocolError,
+    RPCSecurityError,
+    RPCTypeConstraintViolationError,
+    SubprotocolMismatch,
+    UnexpectedHTTPResponse,
+    UpgradeRefused,
+    create_rpc_error,
+)
+from .notices import (
+    BadMessage,
+    CallErrorEvent,
+    CallEvent,
+    CallResultEvent,
+    ClientConnected,
+    Closed,
+    Closing,
+    Connecting,
+    Disconnected,
+    MessageEvent,
+    Notice,
+    Opened,
+    PingEvent,
+    ProtocolChosen,
+    ResponseEvent,
+    ResultRefused,
+    ServerClosed,
+    ServerClosing,
+    ServerError,
+    SocketError,
+    StrictValidationFailure,
+    UpgradeAborted,
+)
+from .router import Router
+from .session import Session
+from .validation import Validator, create_validator
+
+__all__ = [
+    "Backoff",
+    "BadMessage",
+    "CallErrorEvent",
+    "CallEvent",
+    "CallFailed",
+    "CallResultEvent",
+    "CallTimeout",
+    "ClientConnected",
+    "ClientOptions",
+    "Closed",
+    "Closing",
+    "Connecting",
+    "Connection",
+    "ConnectionLost",
+    "Disconnected",
+    "ExponentialBackoff",
+    "HTTPResponse",
+    "Handshake",
+    "HandshakeError",
+    "HandshakeTimeout",
+    "InvalidHandshake",
+    "LocalProtocolError",
+    "MessageEvent",
+    "NotConnected",
+    "Notice",
+    "OCPPBackoff",
+    "Opened",
+    "Phase",
+    "PingEvent",
+    "ProtocolChosen",
+    "RPCError",
+    "RPCFormatViolationError",
+    "RPCFormationViolationError",
+    "RPCFrameworkError",
+    "RPCGenericError",
+    "RPCInternalError",
+    "RPCMessageTypeNotSupportedError",
+    "RPCNotImplementedError",
+    "RPCNotSupportedError",
+    "RPCOccurenceConstraintViolationError",
+    "RPCOccurrenceConstraintViolationError",
+    "RPCPropertyConstraintViolationError",
+    "RPCProtocolError",
+    "RPCSecurityError",
+    "RPCTypeConstraintViolationError",
+    "ResponseEvent",
+    "ResultRefused",
+    "Router",
+    "ServerClosed",
+    "ServerClosing",
+    "ServerError",
+    "ServerOptions",
+    "Session",
+    "SocketError",
+    "State",
+    "StrictValidationFailure",
+    "SubprotocolMismatch",
+    "TLSInfo",
+    "UnexpectedHTTPResponse",
+    "UpgradeAborted",
+    "UpgradeRefused",
+    "Validator",
+    "create_rpc_error",
+    "create_validator",
+]

@@ -1,0 +1,223 @@
+"""The text of OCPP-J messages: what is read from the wire, and what is written to it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, cast, final
+
+from ._dialects import CALL, CALLERROR, CALLRESULT, CALLRESULTERROR, SEND, Dialect
+from .errors import RPCError, RPCFrameworkError, RPCMessageTypeNotSupportedError, create_rpc_error
+
+UNREADABLE_ID = "-1"
+"""Answers a message whose id cannot be read (rule 13)."""
+MAX_DIGITS = 32
+"""Longer numbers are refused: no field of OCPP comes near, and their conversion is quadratic."""
+
+
+@final
+@dataclass(slots=True)
+class Call:
+    """`[2, message_id, method, params]`."""
+
+    message_id: str
+    method: str
+    params: Any
+    raw: list[Any]
+
+
+@final
+@dataclass(slots=True)
+class CallResult:
+    """`[3, message_id, result]`."""
+
+    message_id: str
+    result: Any
+    raw: list[Any]
+
+
+@final
+@dataclass(slots=True)
+class CallError:
+    """`[4, message_id, code, description, details]`."""
+
+    message_id: str
+    error: RPCError
+    raw: list[Any]
+
+
+@final
+@dataclass(slots=True)
+class CallResultError:
+    """`[5, message_id, code, description, details]` (2.1)."""
+
+    message_id: str
+    error: RPCError
+    raw: list[Any]
+
+
+@final
+@dataclass(slots=True)
+class Send:
+    """`[6, message_id, method, params]` (2.1)."""
+
+    message_id: str
+    method: str
+    params: Any
+    raw: list[Any]
+
+
+Message = Call | CallResult | CallError | CallResultError | Send
+
+
+@final
+class Undecodable(Exception):
+    """The text is not a message of the dialect.
+
+    `answer_id` is the id to answer with a CALLERROR, or None where no answer may be sent (rules 16, 17, 20).
+    `settles` is the id of our call that this was a broken answer to, if that much could be read.
+    """
+
+    def __init__(self, error: RPCError, answer_id: str | None, settles: str | None = None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.answer_id = answer_id
+        self.settles = settles
+
+
+def _refuse(text: str) -> Any:
+    raise ValueError(f"{text[:MAX_DIGITS]} is not a JSON number")
+
+
+def _integer(digits: str) -> int:
+    return int(digits) if len(digits) <= MAX_DIGITS else _refuse(digits)
+
+
+def _real(digits: str) -> float:
+    number = float(digits)
+    return number if len(digits) <= MAX_DIGITS and number - number == 0 else _refuse(digits)  # noqa: PLR0124
+
+
+_read = json.JSONDecoder(parse_int=_integer, parse_float=_real, parse_constant=_refuse).decode
+# ASCII on the wire: lone surrogates stay escaped, so every text can be sent.
+_write = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False).encode
+
+
+def encode(message: list[Any]) -> str:
+    """The JSON text of a message.
+
+    Raises:
+        TypeError: something in it has no JSON form.
+        ValueError: a number is not finite, or the nesting is endless or too deep.
+    """
+    try:
+        return _write(message)
+    except RecursionError:
+        raise ValueError("the payload refers to itself, or is nested too deeply") from None
+
+
+def decode(data: str | bytes, dialect: Dialect) -> Message:
+    """Read one message.
+
+    Raises:
+        Undecodable: it is not one.
+    """
+    frame = _read_array(data)
+    kind = frame[0] if frame else None
+    if type(kind) is not int:  # JSON true is 1 to Python
+        raise Undecodable(RPCFrameworkError("the message type must be a number"), UNREADABLE_ID)
+    if kind not in dialect.message_types:
+        # Ignored whatever its payload (rule 20).
+        raise Undecodable(RPCMessageTypeNotSupportedError(f"message type {kind} is not supported"), None)
+    message_id = frame[1] if len(frame) > 1 else None
+    may_answer = kind == CALL
+    if not isinstance(message_id, str):
+        error = RPCFrameworkError("the message id must be a string")
+        raise Undecodable(error, UNREADABLE_ID if may_answer else None)
+    if dialect.max_message_id is not None and len(message_id) > dialect.max_message_id:
+        error = RPCFrameworkError(f"the message id is longer than {dialect.max_message_id} characters")
+        raise Undecodable(error, message_id if may_answer else None)
+    if kind in (CALL, SEND):
+        return _decode_request(kind, message_id, frame, dialect)
+    return _decode_response(kind, message_id, frame, dialect)
+
+
+def _read_array(data: str | bytes) -> list[Any]:
+    try:
+        frame: object = _read(data if isinstance(data, str) else data.decode())
+    except (ValueError, RecursionError):
+        raise Undecodable(RPCFrameworkError("the message is not valid JSON"), UNREADABLE_ID) from None
+    if not isinstance(frame, list):
+        raise Undecodable(RPCFrameworkError("the message must be a JSON array"), UNREADABLE_ID)
+    return frame
+
+
+def _decode_request(kind: int, message_id: str, frame: list[Any], dialect: Dialect) -> Call | Send:
+    match frame:
+        case [_, _, str(method), params]:
+            if params is None and dialect.empty_for_null:
+                params = {}
+            if kind == CALL:
+                return Call(message_id, method, params, frame)
+            return Send(message_id, method, params, frame)
+        case [_, _, str(), *_]:
+            problem = f"the message must have 4 elements, not {len(frame)}"
+        case _:
+            problem = "the method must be a string"
+    raise Undecodable(RPCFrameworkError(problem), message_id if kind == CALL else None)
+
+
+def _decode_response(
+    kind: int, message_id: str, frame: list[Any], dialect: Dialect
+) -> CallResult | CallError | CallResultError:
+    if kind == CALLRESULT:
+        if len(frame) == 3:  # noqa: PLR2004 - rule 3
+            result = frame[2]
+            if result is None and dialect.empty_for_null:
+                result = {}
+            return CallResult(message_id, result, frame)
+        problem = f"a CALLRESULT must have 3 elements, not {len(frame)}"
+        raise Undecodable(RPCFrameworkError(problem), None, message_id)
+    # Peers are known to leave out description and details: the code is enough to settle a call.
+    match frame:
+        case [_, _, str(code), *rest] if len(rest) <= 2:  # noqa: PLR2004 - rule 3
+            description = rest[0] if rest and isinstance(rest[0], str) else ""
+            details = cast("dict[str, Any]", rest[1]) if len(rest) > 1 and isinstance(rest[1], dict) else {}
+            error = create_rpc_error(code, description, details)
+            if kind == CALLERROR:
+                return CallError(message_id, error, frame)
+            return CallResultError(message_id, error, frame)
+        case _:
+            broken = RPCFrameworkError("an error must be [type, id, code, description, details]")
+            raise Undecodable(broken, None, message_id if kind == CALLERROR else None)
+
+
+def call(message_id: str, method: str, params: Any) -> list[Any]:
+    """A CALL."""
+    return [CALL, message_id, method, params]
+
+
+def call_result(message_id: str, result: Any) -> list[Any]:
+    """A CALLRESULT."""
+    return [CALLRESULT, message_id, result]
+
+
+def send(message_id: str, method: str, params: Any) -> list[Any]:
+    """A SEND (2.1)."""
+    return [SEND, message_id, method, params]
+
+
+def call_error(message_id: str, error: RPCError, dialect: Dialect) -> list[Any]:
+    """A CALLERROR, spelled and cut as the dialect asks (rules 7, 22, 23)."""
+    return _error(CALLERROR, message_id, error, dialect)
+
+
+def call_result_error(message_id: str, error: RPCError, dialect: Dialect) -> list[Any]:
+    """A CALLRESULTERROR (2.1)."""
+    return _error(CALLRESULTERROR, message_id, error, dialect)
+
+
+def _error(kind: int, message_id: str, error: RPCError, dialect: Dialect) -> list[Any]:
+    description = str(error.message)[: dialect.max_description]
+    details: object = error.details  # applications may have put anything there
+    return [kind, message_id, dialect.spell(error.code), description, details if isinstance(details, dict) else {}]

@@ -1,0 +1,266 @@
+"""How a connection ends: closed by us or by the peer, refused, lost; and when that is not the end."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from enum import Enum, auto
+
+from . import _opening as o
+from . import _websocket as ws
+from . import actions as a
+from . import events as e
+from . import notices as n
+from ._dialling import Dialling
+from ._frames import is_sendable
+from ._keepalive import KeepAlive
+from ._lifecycle import MOVES, TALKING, Phase, Trigger
+from ._timers import Alarms
+from .config import ClientOptions, ServerOptions
+from .errors import ConnectionLost, HandshakeError, LocalProtocolError, NotConnected
+from .router import Router
+from .session import EVERYTHING, Session
+
+LINGER = 1.0
+"""Seconds a client waits for the server to end the byte stream after the closing handshake (RFC 6455 7.1.1)."""
+ABNORMAL = 1006
+"""The close code of a connection that ended without a close frame (RFC 6455 7.1.5)."""
+GOING_AWAY = 1001
+NORMAL = 1000
+
+
+class Alarm(Enum):
+    """What a connection waits for, apart from pongs and answers."""
+
+    HANDSHAKE = auto()
+    """The opening handshake, dialling included, takes too long."""
+    LINGER = auto()
+    """The server does not end the byte stream."""
+    CLOSE = auto()
+    """The peer does not say goodbye, or does not read the last bytes."""
+    RETRY = auto()
+    """It is time to dial again."""
+
+
+class Course:
+    """State and transitions of one connection; `Connection` decides when to take which."""
+
+    def __init__(
+        self,
+        options: ClientOptions | ServerOptions,
+        router: Router | None = None,
+        wanted: Container[type[n.Notice]] = EVERYTHING,
+    ) -> None:
+        self._options = options
+        self._dialling = Dialling(options) if isinstance(options, ClientOptions) else None
+        hold = isinstance(options, ServerOptions) and options.hold_calls
+        self._session = Session(options, router, wanted, hold=hold)
+        self._keepalive = KeepAlive(options.ping_interval, defer=options.defer_pings_on_activity)
+        self._alarms: Alarms[Alarm] = Alarms()
+        self._phase = Phase.IDLE
+        self._opening: o.ClientOpening | o.ServerOpening | None = None
+        self._websocket: ws.WebSocket | None = None
+        self._farewell: e.CloseRequested | None = None  # what the application wants to close with
+        self._ended_with = ABNORMAL, ""  # the close code and reason of the WebSocket
+        self._failure: Exception | None = None  # why there is no WebSocket
+        self._now = float("-inf")
+        self._out: list[a.Action] = []
+
+    @property
+    def _may_retry(self) -> bool:
+        """Whether the loss of this connection would be followed by another attempt (features C7, C9)."""
+        dialling = self._dialling
+        permanent = isinstance(self._failure, HandshakeError) and self._failure.permanent
+        return (
+            dialling is not None
+            and dialling.established
+            and dialling.options.reconnect
+            and self._farewell is None
+            and not permanent
+        )
+
+    # --- Words to others ------------------------------------------------------
+
+    def _move(self, trigger: Trigger) -> None:
+        self._phase = MOVES[self._phase, trigger]
+
+    def _report(self, notice: n.Notice) -> None:
+        self._out.append(a.Report(notice))
+
+    def _tell_session(self, event: e.SessionEvent, now: float) -> None:
+        self._lower(self._session.handle(event, now), now)
+
+    def _lower(self, actions: list[a.SessionAction], now: float) -> None:
+        """Frames are made here, in order, because making one moves the WebSocket's own state."""
+        for action in actions:
+            if type(action) is a.SendText:
+                assert self._websocket is not None
+                text, websocket = action.text, self._websocket
+                frame = websocket.text(text) if isinstance(text, str) else websocket.binary(text)
+                self._out.append(a.SendBytes(frame))
+            elif type(action) is a.CloseSession:
+                self._close(e.CloseRequested(action.code, action.reason), now)
+            else:
+                self._out.append(action)
+
+    # --- Closing --------------------------------------------------------------
+
+    def _close(self, wish: e.CloseRequested, now: float) -> None:
+        """Close, when and how the phase allows; the first wish decides code and reason (features C12)."""
+        if self._phase is Phase.CLOSED:
+            return
+        if self._farewell is None:
+            code = wish.code if is_sendable(wish.code) else NORMAL
+            self._farewell = e.CloseRequested(code, wish.reason, wish.drain)
+            first_connect = self._dialling is not None and not self._dialling.established
+            if first_connect and self._phase in (Phase.DIALLING, Phase.UPGRADING):
+                self._farewell = e.CloseRequested(GOING_AWAY, "Connection aborted")
+            self._report(n.Closing())
+        match self._phase:
+            case Phase.IDLE | Phase.WAITING:
+                self._end(self._farewell.code, self._farewell.reason, now)
+            case Phase.DIALLING | Phase.UPGRADING if self._dialling is not None:
+                self._out.append(a.AbortTransport())
+                self._end(self._farewell.code, self._farewell.reason, now)
+            case Phase.UPGRADING | Phase.DECIDING:
+                self._turn_away(now)
+            case Phase.OPEN if wish.drain:
+                self._move(Trigger.DRAIN)
+                self._lower(self._session.drain(), now)
+            case Phase.OPEN | Phase.DRAINING if not wish.drain:
+                self._say_goodbye(now)
+            case _:
+                pass  # it is closing already, or closed
+
+    def _turn_away(self, now: float) -> None:
+        """The server closes while a client is at the door."""
+        assert isinstance(self._opening, o.ServerOpening)
+        if self._phase is Phase.DECIDING:
+            self._out.append(a.CancelUpgrade())
+        text = "the server is closing"
+        self._refused(self._opening.refuse(503, text, NotConnected(text)), now)
+
+    def _refused(self, outcome: o.Refused, now: float) -> None:
+        """The opening handshake failed."""
+        if outcome.reply:
+            self._out.append(a.SendBytes(outcome.reply))
+        if outcome.notice is not None:
+            self._report(outcome.notice)
+        self._failure = outcome.error
+        self._alarms.clear(Alarm.HANDSHAKE)
+        self._move(Trigger.PART)
+        self._close_transport(now)
+
+    def _say_goodbye(self, now: float) -> None:
+        """Send our close frame; what is still under way is given up."""
+        assert self._websocket is not None
+        assert self._farewell is not None
+        self._move(Trigger.CLOSE)
+        self._keepalive.stop()
+        reason = self._farewell.reason
+        self._tell_session(e.SessionLost(f"closed by us {reason}".rstrip(), final=True), now)
+        self._out.append(a.SendBytes(self._websocket.close(self._farewell.code, reason)))
+        self._alarms.set(Alarm.CLOSE, now + self._options.close_timeout)
+
+    def _finished(self, code: int, reason: str, now: float, *, linger: bool) -> None:
+        """The closing handshake is complete, or the peer broke the protocol: there is no more to say."""
+        self._ended_with = code, reason
+        if self._phase in TALKING:
+            text = f"closed by the peer with {code} {reason}".rstrip()
+            self._tell_session(e.SessionLost(text, final=not self._may_retry), now)
+        self._keepalive.stop()
+        self._move(Trigger.PART)
+        if linger:  # the server ends the byte stream first (RFC 6455 7.1.1)
+            self._alarms.clear(Alarm.CLOSE)
+            self._alarms.set(Alarm.LINGER, now + min(LINGER, self._options.close_timeout))
+        else:
+            self._close_transport(now)
+
+    def _close_transport(self, now: float) -> None:
+        self._alarms.set(Alarm.CLOSE, now + self._options.close_timeout)
+        self._out.append(a.CloseTransport())
+
+    def _abort(self, now: float) -> None:
+        """Drop everything at once (features C12)."""
+        if self._phase is Phase.DECIDING:
+            self._out.append(a.CancelUpgrade())
+        if self._phase not in (Phase.IDLE, Phase.WAITING, Phase.CLOSED):
+            self._out.append(a.AbortTransport())
+        if self._phase is not Phase.CLOSED:
+            self._end(ABNORMAL, "", now)
+
+    # --- Losing and trying again ----------------------------------------------
+
+    def _transport_lost(self, error: Exception | None, now: float) -> None:
+        """The byte stream is gone, or could not be opened."""
+        if error is not None:
+            self._report(n.SocketError(error))
+        if self._failure is None:
+            self._failure = self._why_not_open(error)
+        self._alarms.clear(*Alarm)
+        self._keepalive.stop()
+        retry = self._may_retry
+        code, reason = self._ended_with
+        self._tell_session(e.SessionLost(reason or "the byte stream ended", final=not retry), now)
+        if self._websocket is not None:
+            self._report(n.Disconnected(code, reason))
+            self._websocket = None
+        elif self._phase is Phase.DECIDING:
+            assert isinstance(self._opening, o.ServerOpening)
+            gone = ConnectionLost("the client went away before it was let in")
+            self._out.append(a.CancelUpgrade())
+            self._report(self._opening.aborted(400, gone))
+        self._opening = None
+        if retry:
+            self._move(Trigger.LOST)
+            self._wait(now)
+        elif self._dialling is not None and self._dialling.established and self._farewell is None:
+            self._end(GOING_AWAY, str(self._failure or reason), now)
+        else:
+            self._end(code, reason, now)
+
+    def _why_not_open(self, error: Exception | None) -> Exception | None:
+        """What kept the handshake from completing, when the byte stream itself was what failed."""
+        if self._websocket is not None:
+            return None
+        if isinstance(self._opening, o.ClientOpening):
+            return self._opening.ended() if error is None else error
+        return error
+
+    def _wait(self, now: float) -> None:
+        assert self._dialling is not None
+        delay = self._dialling.next_delay()
+        if delay is None:
+            self._end(GOING_AWAY, "Giving up", now)
+        else:
+            self._alarms.set(Alarm.RETRY, now + delay)
+
+    def _end(self, code: int, reason: str, now: float) -> None:
+        """Closed, for good: nothing is left behind."""
+        self._alarms.clear(*Alarm)
+        self._keepalive.stop()
+        self._tell_session(e.SessionLost(reason or "the connection is closed", final=True), now)
+        if self._websocket is not None:
+            self._report(n.Disconnected(code, reason))
+        self._websocket = self._opening = None
+        if self._dialling is not None:
+            failure = self._failure or NotConnected(reason or "the connection is closed")
+            self._out.extend(a.RejectConnect(token, failure) for token in self._dialling.answered())
+        if self._farewell is None:
+            self._report(n.Closing())
+        self._report(n.Closed(code, reason))
+        self._move(Trigger.END)
+
+    def _reconfigure(self, options: ClientOptions | ServerOptions, now: float) -> None:
+        """Take new options; they act from now on, on what is still to come."""
+        if type(options) is not type(self._options):
+            raise LocalProtocolError("the options are those of the other role")
+        self._options = options
+        if self._dialling is not None and isinstance(options, ClientOptions):
+            self._dialling.reconfigure(options)
+        self._keepalive.reconfigure(
+            options.ping_interval,
+            defer=options.defer_pings_on_activity,
+            now=now,
+            running=self._phase in TALKING,
+        )
+        self._lower(self._session.reconfigure(options, now), now)

@@ -1,0 +1,178 @@
+"""How a byte stream becomes a WebSocket: what each role offers, chooses and refuses in the opening handshake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from . import _deflate
+from ._deflate import Deflate
+from ._handshake import ServerHandshake
+from ._http import Handshake, HTTPResponse
+from ._websocket import WebSocket
+from .config import ClientOptions, Options, ServerOptions
+from .errors import HandshakeError, InvalidHandshake, UpgradeRefused
+from .events import TransportOpened, UpgradeAccepted, UpgradeCrashed, UpgradeRejected
+from .notices import UpgradeAborted
+
+MAX_EARLY = 65536
+"""Bytes a client may send before it is let in."""
+
+
+@final
+@dataclass(slots=True)
+class Asked:
+    """A client wants in, and the application must decide."""
+
+    handshake: Handshake
+
+
+@final
+@dataclass(slots=True)
+class Established:
+    """There is a WebSocket."""
+
+    websocket: WebSocket
+    protocol: str | None
+    early: bytes
+    """What of it came with the handshake."""
+    response: HTTPResponse | None = None
+    """The server's 101, on the client's side."""
+    reply: bytes = b""
+    """Our 101, on the server's side."""
+
+
+@final
+@dataclass(slots=True)
+class Refused:
+    """There will be no WebSocket; send `reply`, then end the byte stream."""
+
+    error: Exception
+    reply: bytes = b""
+    notice: UpgradeAborted | None = None
+
+
+Outcome = Asked | Established | Refused
+
+
+def _websocket(options: Options, *, client: bool, deflate: Deflate | None) -> WebSocket:
+    return WebSocket(
+        client=client,
+        random_bytes=options.entropy,
+        max_message_size=options.max_message_size,
+        deflate=deflate,
+    )
+
+
+@final
+class ClientOpening:
+    """The client's half of one opening handshake."""
+
+    def __init__(self, options: ClientOptions, protocols: tuple[str, ...]) -> None:
+        self._options = options
+        self._handshake = options.handshake(protocols, _deflate.offer() if options.compression else None)
+
+    def request(self) -> bytes:
+        """The upgrade request."""
+        return self._handshake.request()
+
+    def receive(self, data: bytes) -> Established | Refused | None:
+        """What the server's answer means, once it is whole."""
+        try:
+            response = self._handshake.receive(data)
+            return None if response is None else self._establish(response)
+        except HandshakeError as error:
+            return Refused(error)
+
+    def ended(self) -> Exception | None:
+        """The byte stream ended: what that means for the handshake."""
+        try:
+            self._handshake.close()
+        except HandshakeError as error:
+            return error
+        return None
+
+    def _establish(self, response: HTTPResponse) -> Established:
+        answer = self._handshake.extensions
+        try:
+            deflate = None if answer is None else _deflate.accept(answer)
+        except ValueError as error:
+            raise InvalidHandshake(str(error)) from None
+        websocket = _websocket(self._options, client=True, deflate=deflate)
+        return Established(websocket, self._handshake.protocol, self._handshake.trailing, response=response)
+
+
+@final
+class ServerOpening:
+    """The server's half of one opening handshake."""
+
+    def __init__(self, options: ServerOptions, transport: TransportOpened) -> None:
+        self._options = options
+        self._handshake = ServerHandshake(
+            remote_address=transport.remote_address,
+            peer_certificate=transport.peer_certificate,
+            tls=transport.tls,
+        )
+        self._asked: Handshake | None = None
+
+    def receive(self, data: bytes) -> Outcome | None:
+        """What the client's request means, once it is whole."""
+        try:
+            asked = self._handshake.receive(data)
+            if len(self._handshake.trailing) > MAX_EARLY:
+                raise UpgradeRefused(400, "too many bytes before the upgrade was answered")
+        except UpgradeRefused as refused:
+            return self.refuse(refused.status, refused.message, refused)
+        if asked is None:
+            return None
+        self._asked = asked
+        return Asked(asked) if self._options.authenticate else self.decide(UpgradeAccepted())
+
+    def decide(self, verdict: UpgradeAccepted | UpgradeRejected | UpgradeCrashed) -> Established | Refused:
+        """What the application's verdict means (features S14-S16)."""
+        match verdict:
+            case UpgradeRejected(status, body):
+                return self.refuse(status, body, UpgradeRefused(status, body))
+            case UpgradeCrashed(error):
+                return self.refuse(500, "", error)
+            case UpgradeAccepted(wish):
+                try:
+                    return self._establish(self._choose(wish))
+                except UpgradeRefused as refused:
+                    return self.refuse(refused.status, refused.message, refused)
+
+    def refuse(self, status: int, body: str, error: Exception) -> Refused:
+        """Turn the client away; a status that refuses nothing becomes 500."""
+        try:
+            reply = self._handshake.refuse(status, body)
+        except ValueError:
+            status = 500
+            reply = self._handshake.refuse(status, body)
+        return Refused(error, reply, self.aborted(status, error))
+
+    def aborted(self, status: int, error: Exception) -> UpgradeAborted:
+        """What observers hear of a client that did not get in."""
+        return UpgradeAborted(error, status, None if self._asked is None else self._asked.identity, self._asked)
+
+    def _choose(self, wish: str | None) -> str | None:
+        """The subprotocol to speak: the wished one, or our first that the client offered."""
+        offered = () if self._asked is None else self._asked.protocols
+        if wish is not None:
+            if wish not in offered:
+                raise UpgradeRefused(400, f"the client did not offer the subprotocol {wish!r}")
+            return wish
+        for ours in self._options.protocols:
+            if ours in offered:
+                return ours
+        if self._options.protocols:  # rule 24
+            names = ", ".join(self._options.protocols)
+            raise UpgradeRefused(400, f"no common subprotocol; this server speaks {names}")
+        return None
+
+    def _establish(self, protocol: str | None) -> Established:
+        offers = self._handshake.extensions_offered
+        agreed = _deflate.negotiate(offers) if self._options.compression else None
+        answer, deflate = agreed or (None, None)
+        reply = self._handshake.accept(protocol, answer)
+        websocket = _websocket(self._options, client=False, deflate=deflate)
+        return Established(websocket, protocol, self._handshake.trailing, reply=reply)

@@ -1,0 +1,248 @@
+"""Our calls: which wait, which are in flight, when they are overdue, and which answer settles which."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, final
+
+from . import _codec
+from ._context import Context, Out
+from ._dialects import CALLRESULTERROR
+from ._timers import Lanes
+from .actions import RejectCall, ResolveCall
+from .errors import CallTimeout, ConnectionLost, NotConnected, RPCError
+from .events import CallRequested, RawSendRequested, SendRequested
+from .notices import CallErrorEvent, CallEvent, CallResultEvent, StrictValidationFailure
+
+Request = CallRequested | SendRequested | RawSendRequested
+
+
+@final
+@dataclass(slots=True)
+class _Letter:
+    """A request as it looks on the wire."""
+
+    request: Request
+    text: str | bytes
+    message_id: str = ""
+    payload: list[Any] | None = None
+    """The message, or None when the application gave the text itself."""
+
+
+@final
+@dataclass(slots=True)
+class _InFlight:
+    """A call that waits for its answer."""
+
+    call: CallRequested
+    message_id: str
+    timeout: float
+    wanted: bool = True
+    """Whether the application still waits for the outcome."""
+
+
+@final
+class Outbound:
+    """Calls go out in order, at most `call_concurrency` unanswered at once (rule 15); all else goes at once."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._open = False
+        self._unwritten: OrderedDict[int, Request] = OrderedDict()  # until the subprotocol is known, by token
+        self._queue: OrderedDict[int, _Letter] = OrderedDict()  # by token
+        self._pending: dict[str, _InFlight] = {}  # by message id
+        self._ids: dict[int, str] = {}  # of what is pending, by token
+        self._deadlines: Lanes[str] = Lanes()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits or is in flight."""
+        return not (self._queue or self._pending or self._unwritten)
+
+    @property
+    def deadline(self) -> float | None:
+        """When the next call is overdue."""
+        return self._deadlines.next
+
+    # --- The connection -------------------------------------------------------
+
+    def opened(self, now: float, out: Out) -> None:
+        """Send what was queued meanwhile: what needs no answer first, then calls as far as the window allows."""
+        self._open = True
+        unwritten, self._unwritten = self._unwritten, OrderedDict()
+        for request in unwritten.values():
+            if letter := self._write_down(request, out):
+                self._queue[request.token] = letter
+        for token, letter in list(self._queue.items()):
+            if not isinstance(letter.request, CallRequested):
+                del self._queue[token]
+                self._post(letter, out)
+        self.pump(now, out)
+
+    def lost(self, reason: str, *, final: bool, out: Out) -> None:
+        """Settle what was in flight; what was never sent waits for the next connection, if there will be one."""
+        self._open = False
+        lost = ConnectionLost(f"the connection ended before the answer came: {reason}")
+        out.extend(RejectCall(flight.call.token, lost) for flight in self._pending.values() if flight.wanted)
+        self._pending.clear()
+        self._ids.clear()
+        self._deadlines.clear_all()
+        if final:
+            unsent = NotConnected(f"the message was never sent: {reason}")
+            out.extend(RejectCall(token, unsent) for token in (*self._queue, *self._unwritten))
+            self._queue.clear()
+            self._unwritten.clear()
+
+    # --- The application ------------------------------------------------------
+
+    def request(self, request: Request, now: float, out: Out) -> None:
+        """Take on a call, a SEND or a raw message."""
+        if not self._context.settled:
+            self._unwritten[request.token] = request
+        elif letter := self._write_down(request, out):
+            if self._open and not isinstance(request, CallRequested):
+                self._post(letter, out)
+            else:
+                self._queue[request.token] = letter
+                self.pump(now, out)
+
+    def cancel(self, token: int) -> None:
+        """Nobody waits for the outcome any more.  A call in flight keeps its place until it is settled."""
+        self._unwritten.pop(token, None)
+        self._queue.pop(token, None)
+        if (message_id := self._ids.get(token)) is not None:
+            self._pending[message_id].wanted = False
+
+    def pump(self, now: float, out: Out) -> None:
+        """Send queued calls while there is room in the window."""
+        while self._open and self._queue and len(self._pending) < self._context.options.call_concurrency:
+            _, letter = self._queue.popitem(last=False)
+            call = letter.request
+            if isinstance(call, CallRequested) and not call.no_reply:
+                timeout = self._context.options.call_timeout if call.timeout is None else call.timeout
+                self._pending[letter.message_id] = _InFlight(call, letter.message_id, timeout)
+                self._ids[call.token] = letter.message_id
+                self._deadlines.set(letter.message_id, timeout, now)
+                self._announce(letter, out)
+                self._context.send(letter.text, out)
+            else:
+                self._post(letter, out)
+
+    def _post(self, letter: _Letter, out: Out) -> None:
+        """Send what has no answer."""
+        self._announce(letter, out)
+        self._context.send(letter.text, out)
+        out.append(ResolveCall(letter.request.token, None))
+
+    def _announce(self, letter: _Letter, out: Out) -> None:
+        if letter.payload is not None and CallEvent in self._context.wanted:
+            self._context.report(CallEvent(letter.message_id, outbound=True, payload=letter.payload), out)
+
+    def _write_down(self, request: Request, out: Out) -> _Letter | None:
+        """Validate and encode; what fails never leaves (features E4)."""
+        if isinstance(request, RawSendRequested):
+            return self._write_down_raw(request, out)
+        context, method = self._context, request.method
+        params = {} if request.params is None and context.dialect.empty_for_null else request.params
+        message_id = context.options.message_id()
+        try:
+            if isinstance(request, CallRequested):
+                payload = _codec.call(message_id, method, params)
+                if context.validator is not None:
+                    context.validator.validate_request(method, params)
+            else:
+                payload = _codec.send(message_id, method, params)
+                if context.validator is not None:
+                    context.validator.validate_send(method, params)
+            return _Letter(request, _codec.encode(payload), message_id, payload)
+        except RPCError as error:
+            error.code = context.dialect.spell(error.code)
+            failure = StrictValidationFailure(error, message_id, method, params, None, outbound=True, is_call=True)
+            context.report(failure, out)
+            out.append(RejectCall(request.token, error))
+        except (TypeError, ValueError) as error:  # no JSON form
+            out.append(RejectCall(request.token, error))
+        return None
+
+    def _write_down_raw(self, request: RawSendRequested, out: Out) -> _Letter | None:
+        try:
+            if isinstance(request.message, str):
+                request.message.encode()
+        except UnicodeEncodeError as error:
+            out.append(RejectCall(request.token, error))
+            return None
+        return _Letter(request, request.message)
+
+    # --- The peer and the clock -----------------------------------------------
+
+    def result(self, message: _codec.CallResult, now: float, out: Out) -> bool:
+        """Settle the call that this answers; False if there is none."""
+        flight = self._settle(message.message_id)
+        if flight is None:
+            return False
+        context, call, result = self._context, flight.call, message.result
+        if (error := self._judge(flight, result, out)) is not None:
+            self._fail(flight, error, out)
+        else:
+            if CallResultEvent in context.wanted:
+                notice = CallResultEvent(
+                    flight.message_id, outbound=True, method=call.method, params=call.params, result=result
+                )
+                context.report(notice, out)
+            if flight.wanted:
+                out.append(ResolveCall(call.token, result))
+        self.pump(now, out)
+        return True
+
+    def error(self, message_id: str, error: RPCError, now: float, out: Out) -> bool:
+        """Settle the call that ended so; False if there is none."""
+        flight = self._settle(message_id)
+        if flight is None:
+            return False
+        self._fail(flight, error, out)
+        self.pump(now, out)
+        return True
+
+    def expire(self, now: float, out: Out) -> None:
+        """Give up on calls that are overdue."""
+        for message_id in self._deadlines.pop_due(now):
+            flight = self._pending.pop(message_id)
+            del self._ids[flight.call.token]
+            if flight.wanted:
+                text = f"{flight.call.method} was not answered within {flight.timeout:g} s"
+                out.append(RejectCall(flight.call.token, CallTimeout(text)))
+        self.pump(now, out)
+
+    def _settle(self, message_id: str) -> _InFlight | None:
+        flight = self._pending.pop(message_id, None)
+        if flight is not None:
+            del self._ids[flight.call.token]
+            self._deadlines.clear(message_id, flight.timeout)
+        return flight
+
+    def _judge(self, flight: _InFlight, result: Any, out: Out) -> RPCError | None:
+        """What strict mode says about a result; on 2.1 the peer is told (rule 17)."""
+        context, call = self._context, flight.call
+        if context.validator is None:
+            return None
+        try:
+            context.validator.validate_response(call.method, result)
+        except RPCError as error:
+            error.code = context.dialect.spell(error.code)
+            failure = StrictValidationFailure(
+                error, flight.message_id, call.method, call.params, result, outbound=False, is_call=False
+            )
+            context.report(failure, out)
+            if CALLRESULTERROR in context.dialect.message_types:
+                refusal = _codec.call_result_error(flight.message_id, error, context.dialect)
+                context.send(_codec.encode(refusal), out)
+            return error
+        return None
+
+    def _fail(self, flight: _InFlight, error: RPCError, out: Out) -> None:
+        call = flight.call
+        notice = CallErrorEvent(flight.message_id, outbound=True, method=call.method, params=call.params, error=error)
+        self._context.report(notice, out)
+        if flight.wanted:
+            out.append(RejectCall(call.token, error))

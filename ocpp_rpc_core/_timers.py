@@ -1,0 +1,87 @@
+"""When something is due: named alarms of the connection, and lanes of call deadlines that never need a scan."""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Alarms(Generic[K]):
+    """A handful of named moments; setting a name again moves it."""
+
+    __slots__ = ("_at",)
+
+    def __init__(self) -> None:
+        self._at: dict[K, float] = {}
+
+    def set(self, name: K, at: float) -> None:
+        self._at[name] = at
+
+    def clear(self, *names: K) -> None:
+        for name in names:
+            self._at.pop(name, None)
+
+    @property
+    def next(self) -> float | None:
+        """The earliest moment, or None."""
+        return min(self._at.values()) if self._at else None
+
+    def pop_due(self, now: float) -> list[K]:
+        """The names that are due, earliest first; they are cleared."""
+        due = sorted((name for name, at in self._at.items() if at <= now), key=self._at.__getitem__)
+        for name in due:
+            del self._at[name]
+        return due
+
+
+class Lanes(Generic[K]):
+    """Deadlines grouped by how long each may take.
+
+    Calls with the same timeout fall due in the order they were set, so the first of
+    each lane is its earliest: set, clear and next cost the same however many there are.
+    """
+
+    __slots__ = ("_lanes",)
+
+    def __init__(self) -> None:
+        # Ordered, because a plain dict scans what was deleted at its front.
+        self._lanes: dict[float, OrderedDict[K, float]] = {}
+
+    def set(self, key: K, timeout: float, now: float) -> None:
+        lane = self._lanes.get(timeout)
+        if lane is None:
+            lane = self._lanes[timeout] = OrderedDict()
+        lane[key] = now + timeout
+
+    def clear(self, key: K, timeout: float) -> None:
+        lane = self._lanes[timeout]
+        del lane[key]
+        if not lane:
+            del self._lanes[timeout]
+
+    def clear_all(self) -> None:
+        self._lanes.clear()
+
+    @property
+    def next(self) -> float | None:
+        """The earliest deadline, or None when there is none or it is infinitely far."""
+        earliest: float | None = None
+        for timeout, lane in self._lanes.items():
+            at = next(iter(lane.values()))
+            if timeout != float("inf") and (earliest is None or at < earliest):
+                earliest = at
+        return earliest
+
+    def pop_due(self, now: float) -> list[K]:
+        """The keys whose deadline has come, earliest first; they are cleared."""
+        due: list[tuple[float, K, float]] = []
+        for timeout, lane in self._lanes.items():
+            for key, at in lane.items():
+                if at > now:
+                    break
+                due.append((at, key, timeout))
+        due.sort(key=lambda entry: entry[0])
+        for _, key, timeout in due:
+            self.clear(key, timeout)
+        return [key for _, key, _ in due]

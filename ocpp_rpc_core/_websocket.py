@@ -1,0 +1,286 @@
+"""WebSocket messages (RFC 6455 5-7): the bytes of a peer become signals, within limits, in both roles."""
+
+import enum
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, final
+
+from wsproto.connection import Connection, ConnectionState, ConnectionType
+from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
+from wsproto.extensions import Extension
+from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
+
+from ocpp_rpc_core import _frames
+from ocpp_rpc_core._deflate import Deflate
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One whole message, text (`str`) or binary (`bytes`), its fragments joined and inflated."""
+
+    data: str | bytes
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PingReceived:
+    """A ping; `reply` is the pong to send, encoded (RFC 6455 5.5.3)."""
+
+    reply: bytes
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class PongReceived:
+    """A pong, asked for or not, with what it carries (RFC 6455 5.5.3)."""
+
+    payload: bytes
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class CloseReceived:
+    """The peer's close frame (RFC 6455 5.5.1).
+
+    `code` is 1005 if the frame names none; `reply` is the close frame to send, encoded, or empty if ours went
+    first.
+    """
+
+    code: int
+    reason: str
+    reply: bytes
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The peer broke the protocol (1002), sent what cannot be decoded (1007), or passed a limit (1008, 1009).
+
+    `reason` says what is wrong; `reply` is the close frame to send before the connection is dropped, encoded,
+    or empty if we sent one already (RFC 6455 7.1.7).
+    """
+
+    code: int
+    reason: str
+    reply: bytes
+
+
+Signal = Message | PingReceived | PongReceived | CloseReceived | Failed
+"""What the bytes of a peer can mean."""
+
+
+class _State(enum.Enum):
+    """Which close frames there were (RFC 6455 7.1)."""
+
+    OPEN = enum.auto()
+    """None."""
+    CLOSING = enum.auto()
+    """We sent ours, and wait for the peer's."""
+    CLOSED = enum.auto()
+    """The peer's came, or it failed: nothing more is read."""
+
+
+# Our words where wsproto's depend on how TCP cut the bytes, or say little.
+_REASONS: Final[dict[int, str]] = {
+    1007: "the payload cannot be decoded",
+    1008: "too many fragments in a message",
+    1009: "message too big",
+}
+
+
+class _Limits(Extension):
+    """Judges the frames of one message by their headers, before a payload comes, as extensions may."""
+
+    def __init__(self, max_size: float, max_fragments: int) -> None:
+        self._max_size = max_size
+        self._size_left = max_size
+        self._fragments_left = max_fragments
+
+    def enabled(self) -> bool:
+        return True
+
+    def offer(self) -> bool:
+        return False  # pragma: no cover - abstract in wsproto, which calls it in its opening handshake only
+
+    def frame_inbound_header(
+        self, proto: FrameDecoder | FrameProtocol, opcode: Opcode, rsv: RsvBits, payload_length: int
+    ) -> CloseReason | RsvBits:
+        if not opcode.iscontrol():
+            if rsv.rsv1:
+                # Compression lengthens what it cannot shorten; `_deflate` counts the inflated bytes.
+                self._size_left = self._max_size * 2 + 64
+            self._size_left -= payload_length
+            self._fragments_left -= 1
+            if self._size_left < 0:
+                return CloseReason.MESSAGE_TOO_BIG
+            if self._fragments_left < 0:
+                return CloseReason.POLICY_VIOLATION
+        return RsvBits(False, False, False)
+
+
+@final
+class WebSocket:
+    """One side of an open WebSocket: no I/O, no clock, no chance of its own.
+
+    Two paths lead in.  A whole text frame, neither compressed nor a fragment, is nearly all that OCPP-J
+    sends, and is decoded here.  Every other frame, and whatever is wrong with this one, wsproto judges.
+
+    `max_message_size` counts bytes, after inflation; `max_fragments` counts the frames of one message, empty
+    ones too.  `random_bytes(4)` makes the masking keys of a client's frames (RFC 6455 5.3).
+    """
+
+    def __init__(
+        self,
+        *,
+        client: bool,
+        random_bytes: Callable[[int], bytes],
+        max_message_size: float = 2**20,
+        max_fragments: int = 1024,
+        deflate: Deflate | None = None,
+    ) -> None:
+        self._client = client
+        self._random_bytes = random_bytes
+        self._max_size = max_message_size
+        self._max_fragments = max_fragments
+        self._deflate = deflate
+        self._state = _State.OPEN
+        self._head = b""  # the beginning of a frame whose header has not come whole
+        self._missing = 0  # bytes that have yet to come of the frame that wsproto is reading
+        self._message: bytearray | None = (
+            None  # what came of a message that has not come whole, as UTF-8 or binary
+        )
+        self._wsproto: Connection | None = None  # for one message with its control frames, then dropped
+
+    def receive(self, data: bytes) -> Iterator[Signal]:
+        """What `data` means, found lazily: iterate to the end before the next call.
+
+        Never raises, whatever the bytes.  Nothing follows a `CloseReceived` or a `Failed`, now or later.
+        """
+        data, self._head = self._head + data, b""
+        position = 0
+        while position < len(data) and self._state is not _State.CLOSED:
+            if self._missing:
+                end = position + self._missing
+            else:
+                extent = _frames.extent(data, position)
+                if extent is None:
+                    self._head = data[position:]
+                    return
+                payload, end = extent
+                text = self._plain_text(data, position, payload, end)
+                if text is not None:
+                    position = end
+                    yield Message(text)
+                    continue
+            piece = data[position:end]
+            self._missing = end - position - len(piece)
+            position = end
+            yield from self._judge(piece)
+
+    def _plain_text(self, data: bytes, start: int, payload: int, end: int) -> str | None:
+        """The text of a frame that is a message of its own; None if there is anything special about it."""
+        if data[start] != _frames.TEXT or end > len(data) or self._message is not None:
+            return None
+        size = end - payload
+        expected = 2 if size <= _frames.SHORT else 4
+        if not self._client:
+            expected += 4
+        # Any other header has the wrong mask bit, or a length that is not minimal or above 65535.
+        if payload - start != expected or size > self._max_size:
+            return None
+        try:
+            if self._client:
+                return data[payload:end].decode()
+            return _frames.mask(data[payload:end], data[payload - 4 : payload]).decode()
+        except UnicodeDecodeError:
+            return None
+
+    def _judge(self, piece: bytes) -> Iterator[Signal]:
+        """What wsproto makes of a piece of one frame: it gets a header whole, a payload as it comes."""
+        if self._wsproto is None:
+            self._wsproto = self._new_wsproto()
+        self._wsproto.receive_data(piece)
+        for event in self._wsproto.events():
+            match event:
+                case TextMessage() | BytesMessage():
+                    yield from self._gather(event)
+                case Ping():
+                    yield PingReceived(self._frame(_frames.PONG, bytes(event.payload)))
+                case Pong():
+                    yield PongReceived(bytes(event.payload))
+                case CloseConnection():
+                    yield self._end(event, failed=self._wsproto.state is ConnectionState.OPEN)
+                    return
+                case _:  # pragma: no cover - frames give no other event
+                    pass
+        if not self._missing and self._message is None:
+            self._wsproto = None  # cheap to make, and 2 kB less for an idle connection
+
+    def _new_wsproto(self) -> Connection:
+        extensions: list[Extension] = [_Limits(self._max_size, self._max_fragments)]
+        if self._deflate is not None:
+            extensions.append(self._deflate.inflater(self._max_size))
+        return Connection(ConnectionType.CLIENT if self._client else ConnectionType.SERVER, extensions)
+
+    def _gather(self, event: TextMessage | BytesMessage) -> Iterator[Message]:
+        """The message, once its last piece is here."""
+        if self._message is None:
+            self._message = bytearray()
+        # Not a list of pieces: a sender of tiny ones would make it many times as large as the message.
+        text = isinstance(event, TextMessage)
+        self._message += event.data.encode() if isinstance(event, TextMessage) else event.data
+        if event.message_finished:
+            message, self._message = self._message, None
+            yield Message(message.decode() if text else bytes(message))
+
+    def _end(self, event: CloseConnection, *, failed: bool) -> CloseReceived | Failed:
+        """The last signal.  wsproto tells of a failure in the words of a close frame, and then stays open."""
+        code, reason = int(event.code), event.reason or ""
+        signal: CloseReceived | Failed
+        if failed:
+            reason = _REASONS.get(code, reason)
+            signal = Failed(code, reason, self._close_frame(code, reason))
+        else:
+            signal = CloseReceived(code, reason, self._close_frame(code, ""))
+        self._state, self._wsproto, self._message = _State.CLOSED, None, None
+        return signal
+
+    def text(self, text: str) -> bytes:
+        """The frame of a text message.  Raises `UnicodeEncodeError` if `text` has lone surrogates."""
+        return self._data_frame(_frames.TEXT, text.encode())
+
+    def binary(self, data: bytes) -> bytes:
+        """The frame of a binary message."""
+        return self._data_frame(_frames.BINARY, data)
+
+    def ping(self, payload: bytes = b"") -> bytes:
+        """A ping frame.  Raises `ValueError` if the payload has more than 125 bytes (RFC 6455 5.5)."""
+        if len(payload) > _frames.SHORT:
+            raise ValueError(f"a ping carries at most {_frames.SHORT} bytes")
+        return self._frame(_frames.PING, payload)
+
+    def close(self, code: int, reason: str = "") -> bytes:
+        """Our close frame, or nothing if one was sent; `reason` is cut to 123 bytes of UTF-8.
+
+        Raises `ValueError` if `code` may not be sent (RFC 6455 7.4).
+        """
+        if not _frames.is_sendable(code):
+            raise ValueError(f"the close code {code} may not be sent")
+        return self._close_frame(code, reason)
+
+    def _close_frame(self, code: int, reason: str) -> bytes:
+        if self._state is not _State.OPEN:
+            return b""
+        self._state = _State.CLOSING
+        no_code = code == CloseReason.NO_STATUS_RCVD  # the reply to a close frame without one
+        return self._frame(_frames.CLOSE, b"" if no_code else _frames.close_payload(code, reason))
+
+    def _data_frame(self, first: int, payload: bytes) -> bytes:
+        packed = None if self._deflate is None else self._deflate.compress(payload)
+        if packed is None:
+            return self._frame(first, payload)
+        return self._frame(first | _frames.COMPRESSED, packed)
+
+    def _frame(self, first: int, payload: bytes) -> bytes:
+        return _frames.encode(first, payload, self._random_bytes(4) if self._client else None)

@@ -1,0 +1,186 @@
+"""The options of each role, frozen and checked; all chance comes in through `entropy`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from math import inf
+from typing import Any, TypeVar, final
+
+from ._handshake import ClientHandshake
+from ._url import Endpoint, basic_header, parse_endpoint
+from .backoff import Backoff, ExponentialBackoff
+from .validation import Validator, standard_validator
+
+Entropy = Callable[[int], bytes]
+"""Gives that many random bytes, like `os.urandom`."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What both roles can be told.  Times are seconds, sizes bytes; infinity means no limit."""
+
+    entropy: Entropy
+    """Where ids, masks, keys and jitter get their randomness."""
+    protocols: Sequence[str] = ()
+    """Subprotocols, most preferred first."""
+    call_timeout: float = 30.0
+    """How long to wait for the answer to a call, from when it is written."""
+    call_concurrency: float = 1
+    """Our calls that may be unanswered at once; the rest wait in order (rule 15)."""
+    ping_interval: float = 30.0
+    """Between keep-alive pings; 0 or infinity for none."""
+    defer_pings_on_activity: bool = False
+    """Whether anything heard from the peer puts the next ping off."""
+    respond_with_detailed_errors: bool = False
+    """Whether a peer is told the exception and stack trace of a failed handler."""
+    strict_mode: bool | Sequence[str] = False
+    """Whether calls and results are validated: all, or on the listed subprotocols."""
+    strict_mode_validators: Sequence[Validator] = ()
+    """Own validators, used instead of the built-in ones of the same subprotocol."""
+    max_bad_messages: float = inf
+    """Bad messages in a row that are tolerated before the connection is closed with 1002."""
+    max_message_size: float = 2**20
+    """Bytes of one message, after inflation; a larger one closes the connection with 1009."""
+    compression: bool = False
+    """Whether to negotiate permessage-deflate (RFC 7692)."""
+    handshake_timeout: float = 10.0
+    """How long the opening handshake may take, authentication included."""
+    close_timeout: float = 5.0
+    """How long to wait for the peer's goodbye."""
+    new_message_id: Callable[[], str] | None = None
+    """Makes message ids: at most 36 characters, never twice the same."""
+    validators: Mapping[str, Validator] = field(init=False, repr=False, compare=False)
+    """The validator of each subprotocol that is strict."""
+
+    def __post_init__(self) -> None:
+        for name in ("protocols", "strict_mode_validators"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                raise ValueError(f"{name} must be a sequence of values, not the string {value!r}")
+            object.__setattr__(self, name, tuple(value))
+        if self.new_message_id is None:
+            object.__setattr__(self, "new_message_id", message_ids(self.entropy))
+        self._check_numbers()
+        object.__setattr__(self, "validators", self._choose_validators())
+
+    def _check_numbers(self) -> None:
+        for name in ("call_timeout", "call_concurrency", "max_message_size", "handshake_timeout", "close_timeout"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be more than 0, not {getattr(self, name)!r}")
+        for name in ("ping_interval", "max_bad_messages"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)!r}")
+
+    def _choose_validators(self) -> dict[str, Validator]:
+        if self.strict_mode is False or self.strict_mode == ():
+            return {}
+        if not self.protocols:
+            raise ValueError("strict_mode needs at least one subprotocol: pass protocols=[...]")
+        strict = self.protocols if self.strict_mode is True else self.strict_mode
+        if isinstance(strict, str):
+            raise ValueError(f"strict_mode must be True, False or a sequence of subprotocols, not {strict!r}")
+        own = {validator.subprotocol: validator for validator in self.strict_mode_validators}
+        chosen: dict[str, Validator] = {}
+        for protocol in strict:
+            validator = own.get(protocol) or standard_validator(protocol)
+            if validator is None:
+                raise ValueError(
+                    f"strict_mode has no validator for subprotocol {protocol!r}: "
+                    "pass one made by create_validator() in strict_mode_validators"
+                )
+            chosen[protocol] = validator
+        return chosen
+
+    def message_id(self) -> str:
+        """A new message id."""
+        assert self.new_message_id is not None  # made in __post_init__
+        return self.new_message_id()
+
+    def chance(self) -> float:
+        """A random number from 0 (included) to 1 (excluded)."""
+        return int.from_bytes(self.entropy(6), "big") / 2**48
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions(Options):
+    """What a server can be told; each client's connection gets the options of when it connected."""
+
+    authenticate: bool = False
+    """Whether the application decides on each client (`DecideUpgrade`)."""
+    hold_calls: bool = False
+    """Whether inbound calls wait for `HandlersReady`, or for the first call to the client (features S12)."""
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientOptions(Options):
+    """What a client can be told."""
+
+    endpoint: str = "ws://localhost"
+    """A ws or wss URL; the identity is appended to its path (rule 30)."""
+    identity: str = ""
+    """The charging station's identity, as it is (percent-encoded for you)."""
+    password: str | bytes | None = None
+    """For HTTP Basic auth; text is sent as UTF-8."""
+    headers: Mapping[str, str] | Sequence[tuple[str, str]] = ()
+    """Further headers of the upgrade request."""
+    query: Mapping[str, str] | str | None = None
+    """Further query parameters of the URL."""
+    call_timeout: float = 60.0
+    reconnect: bool = True
+    """Whether to connect again after losing a connection that once worked."""
+    max_reconnects: float = inf
+    """Attempts in a row before giving up."""
+    backoff: Backoff = field(default_factory=ExponentialBackoff)
+    """How long to wait before each attempt."""
+    tls: object | None = None
+    """An `ssl.SSLContext` for wss endpoints; None for the default one.  Only adapters look at it."""
+    url: Endpoint = field(init=False, repr=False, compare=False)
+    """The endpoint, taken apart."""
+
+    def __post_init__(self) -> None:
+        super(ClientOptions, self).__post_init__()  # noqa: UP008 - slots make a new class, which breaks super()
+        if not self.max_reconnects >= 0:
+            raise ValueError(f"max_reconnects must be 0 or more, not {self.max_reconnects!r}")
+        object.__setattr__(self, "url", parse_endpoint(self.endpoint, self.identity, self.query))
+        self.handshake(tuple(self.protocols))  # raises for what cannot be sent
+
+    def handshake(self, protocols: tuple[str, ...], extensions: str | None = None) -> ClientHandshake:
+        """A new opening handshake that offers these subprotocols."""
+        headers = list(self.headers.items() if isinstance(self.headers, Mapping) else self.headers)
+        if self.password is not None:
+            headers.append(("Authorization", basic_header(self.identity, self.password)))
+        return ClientHandshake(
+            host_header=self.url.host_header,
+            target=self.url.target,
+            protocols=protocols,
+            headers=headers,
+            key=self.entropy(16),
+            extensions=extensions,
+        )
+
+
+def message_ids(entropy: Entropy) -> Callable[[], str]:
+    """Ids that never repeat: a random prefix and a counter, at most 36 characters (rules 9-11)."""
+    prefix = entropy(8).hex() + "-"
+    numbers = itertools.count(1)
+    return lambda: prefix + str(next(numbers))
+
+
+AnyOptions = TypeVar("AnyOptions", ClientOptions, ServerOptions)
+
+
+def reconfigure(options: AnyOptions, changes: Mapping[str, Any]) -> AnyOptions:
+    """The options with some of them changed, checked anew.
+
+    Raises:
+        TypeError: an option does not exist.
+        ValueError: the result is impossible.
+    """
+    known = {option.name for option in fields(options) if option.init}
+    for name in changes:
+        if name not in known:
+            raise TypeError(f"there is no option {name!r}; there are {', '.join(sorted(known))}")
+    return replace(options, **changes)

@@ -1,0 +1,247 @@
+"""The byte seam: routes every event to the part that owns it, and moves the connection through its life."""
+
+from __future__ import annotations
+
+from typing import assert_never, final
+
+from . import _opening as o
+from . import _websocket as ws
+from . import actions as a
+from . import events as e
+from . import notices as n
+from ._course import ABNORMAL, Alarm, Course
+from ._keepalive import Verdict
+from ._lifecycle import HEARD, MISTAKES, STATES, TAKES_CALLS, TALKING, Phase, State, Trigger
+from .config import ServerOptions
+from .errors import HandshakeTimeout, LocalProtocolError, NotConnected
+
+
+@final
+class Connection(Course):
+    """Feed it events and the time; do the actions it returns, in order; come back by `deadline`.
+
+    One object lives through all reconnects of a client, and through one connection of a server.
+    `router` finds handlers; `wanted` holds the notice types of single messages that somebody wants to hear.
+
+    1. Do the returned actions in order; there is nothing else to call.
+    2. Send `Tick` by `deadline`; a spurious one is harmless.
+    3. `now` never goes back.  Ids and randomness come in through the options.
+    4. Nothing that the peer sends makes `handle` raise; `LocalProtocolError` is the caller's own mistake.
+    5. Every call gets exactly one outcome.
+    6. Closed leaves nothing pending.
+    """
+
+    @property
+    def phase(self) -> Phase:
+        """Where it is in its life, in detail."""
+        return self._phase
+
+    @property
+    def state(self) -> State:
+        """Where it is in its life, as an application sees it."""
+        parting = self._phase is Phase.PARTING and self._may_retry
+        return State.CONNECTING if parting else STATES[self._phase]
+
+    @property
+    def protocol(self) -> str | None:
+        """The subprotocol, once it is settled."""
+        return self._session.protocol
+
+    @property
+    def deadline(self) -> float | None:
+        """When to send the next `Tick`, or None to wait for something else."""
+        earliest = self._session.deadline
+        for at in (self._alarms.next, self._keepalive.deadline):
+            if at is not None and (earliest is None or at < earliest):
+                earliest = at
+        return earliest
+
+    def handle(self, event: e.Event, now: float) -> list[a.Action]:
+        """Take in one event at the time `now` (seconds, any origin); return everything that must now be done.
+
+        Raises:
+            LocalProtocolError: the adapter said something that cannot be, or `now` went back.
+        """
+        if now < self._now:
+            raise LocalProtocolError(f"the time went back from {self._now} to {now}")
+        self._now = now
+        self._out = []
+        kind = type(event)
+        if kind in HEARD[self._phase]:
+            self._react(event, now)
+            if self._phase is Phase.DRAINING and self._session.idle:
+                self._say_goodbye(now)
+        elif kind in MISTAKES[self._phase]:
+            raise LocalProtocolError(f"{kind.__name__} cannot happen while the connection is {self._phase.name}")
+        elif kind is e.TransportOpened:  # nobody wants it any more
+            self._out.append(a.AbortTransport())
+        return self._out
+
+    # --- What each event leads to ---------------------------------------------
+
+    def _react(self, event: e.Event, now: float) -> None:
+        match event:
+            case e.BytesReceived(data):
+                self._receive(data, now)
+            case e.HandlerReturned() | e.HandlerRaised() | e.HandlerDeclined() | e.HandlerReplied():
+                self._tell_session(event, now)
+            case e.CallRequested() | e.SendRequested() | e.RawSendRequested():
+                if self.state in TAKES_CALLS:
+                    self._tell_session(event, now)
+                else:
+                    error = NotConnected(f"nothing can be sent while the connection is {self.state.name}")
+                    self._out.append(a.RejectCall(event.token, error))
+            case e.CallCancelled() | e.HandlersReady():
+                self._tell_session(event, now)
+            case e.Tick():
+                self._tick(now)
+            case e.TransportOpened():
+                self._transport_opened(event, now)
+            case e.TransportFailed(error):
+                self._transport_lost(error, now)
+            case e.TransportClosed(error):
+                self._transport_lost(error, now)
+            case e.ConnectRequested() | e.ConnectCancelled():
+                self._connect(event, now)
+            case e.UpgradeAccepted() | e.UpgradeRejected() | e.UpgradeCrashed():
+                assert isinstance(self._opening, o.ServerOpening)
+                self._follow(self._opening.decide(event), now)
+            case e.Reconfigured(options):
+                self._reconfigure(options, now)
+            case e.CloseRequested():
+                self._close(event, now)
+            case e.AbortRequested():
+                self._abort(now)
+            case _:
+                assert_never(event)
+
+    # --- Opening --------------------------------------------------------------
+
+    def _connect(self, event: e.ConnectRequested | e.ConnectCancelled, now: float) -> None:
+        dialling = self._dialling
+        if dialling is None:
+            raise LocalProtocolError("a server does not connect")
+        if isinstance(event, e.ConnectCancelled):
+            if event.token in dialling.waiting:
+                dialling.waiting.remove(event.token)
+                if not dialling.waiting and not dialling.established:  # nobody wants it any more
+                    self._close(e.CloseRequested(), now)
+            return
+        match self._phase:
+            case Phase.OPEN:
+                assert dialling.response is not None
+                self._out.append(a.ResolveConnect(event.token, dialling.response))
+            case Phase.IDLE | Phase.DIALLING | Phase.UPGRADING | Phase.WAITING:
+                dialling.waiting.append(event.token)
+                if self._phase is Phase.IDLE:
+                    self._dial(now)
+            case _ if self._may_retry:
+                dialling.waiting.append(event.token)
+            case _:
+                error = NotConnected(f"cannot connect while {self._phase.name}")
+                self._out.append(a.RejectConnect(event.token, error))
+
+    def _dial(self, now: float) -> None:
+        assert self._dialling is not None
+        self._failure = None
+        self._move(Trigger.DIAL)
+        self._report(n.Connecting(self._dialling.protocols))
+        url = self._dialling.url
+        self._out.append(a.OpenTransport(url.host, url.port, url.secure))
+        self._alarms.set(Alarm.HANDSHAKE, now + self._options.handshake_timeout)
+
+    def _transport_opened(self, event: e.TransportOpened, now: float) -> None:
+        self._move(Trigger.CONNECTED)
+        if self._dialling is not None:
+            self._opening = o.ClientOpening(self._dialling.options, self._dialling.protocols)
+            self._out.append(a.SendBytes(self._opening.request()))
+        elif isinstance(self._options, ServerOptions):
+            self._opening = o.ServerOpening(self._options, event)
+            self._alarms.set(Alarm.HANDSHAKE, now + self._options.handshake_timeout)
+
+    def _opened(self, found: o.Established, now: float) -> None:
+        self._move(Trigger.UPGRADED)
+        self._alarms.clear(Alarm.HANDSHAKE)
+        self._opening, self._websocket = None, found.websocket
+        self._ended_with = ABNORMAL, ""
+        self._keepalive.start(now)
+        if self._dialling is None or self._dialling.succeeded(found.protocol, found.response):
+            self._report(n.ProtocolChosen(found.protocol))
+        self._report(n.Opened(found.response))
+        if self._dialling is not None and found.response is not None:
+            for token in self._dialling.answered():
+                self._out.append(a.ResolveConnect(token, found.response))
+        self._tell_session(e.SessionOpened(found.protocol), now)
+
+    def _follow(self, outcome: o.Outcome | None, now: float) -> None:
+        """Go on from what the opening handshake came to."""
+        match outcome:
+            case None:
+                pass
+            case o.Asked(handshake):
+                self._move(Trigger.ASKED)
+                self._out.append(a.DecideUpgrade(handshake))
+            case o.Refused():
+                self._refused(outcome, now)
+            case o.Established():
+                if outcome.reply:
+                    self._out.append(a.SendBytes(outcome.reply))
+                self._opened(outcome, now)
+                self._receive_frames(outcome.websocket, outcome.early, now)
+            case _:
+                assert_never(outcome)
+
+    # --- Bytes ----------------------------------------------------------------
+
+    def _receive(self, data: bytes, now: float) -> None:
+        if self._websocket is not None:
+            self._keepalive.heard(now)
+            self._receive_frames(self._websocket, data, now)
+        elif self._opening is not None:
+            self._follow(self._opening.receive(data), now)
+
+    def _receive_frames(self, websocket: ws.WebSocket, data: bytes, now: float) -> None:
+        for signal in websocket.receive(data):
+            match signal:
+                case ws.Message(text):
+                    if self._phase in TALKING:  # else it comes too late
+                        self._tell_session(e.TextReceived(text), now)
+                case ws.PingReceived(reply):
+                    self._out.append(a.SendBytes(reply))
+                case ws.PongReceived():
+                    if (rtt := self._keepalive.pong(now)) is not None:
+                        self._report(n.PingEvent(rtt))
+                case ws.CloseReceived(code, reason, reply) | ws.Failed(code, reason, reply):
+                    if reply:
+                        self._out.append(a.SendBytes(reply))
+                    broken = isinstance(signal, ws.Failed)
+                    self._finished(code, reason, now, linger=self._dialling is not None and not broken)
+                case _:
+                    assert_never(signal)
+
+    # --- Time -----------------------------------------------------------------
+
+    def _tick(self, now: float) -> None:
+        for alarm in self._alarms.pop_due(now):
+            match alarm:
+                case Alarm.RETRY:
+                    self._dial(now)
+                case Alarm.LINGER:
+                    self._close_transport(now)
+                case Alarm.CLOSE:
+                    self._out.append(a.AbortTransport())
+                case Alarm.HANDSHAKE:
+                    self._failure = HandshakeTimeout("the opening handshake took too long")
+                    self._out.append(a.AbortTransport())
+                case _:
+                    assert_never(alarm)
+        match self._keepalive.due(now):
+            case Verdict.PING:
+                assert self._websocket is not None
+                self._out.append(a.SendBytes(self._websocket.ping()))
+            case Verdict.GONE:
+                self._keepalive.stop()
+                self._out.append(a.AbortTransport())
+            case Verdict.NOTHING:
+                pass
+        self._tell_session(e.Tick(), now)
