@@ -12,6 +12,7 @@ The map of the package, from the top:
 No I/O, no clock, no chance, no event loop: see `docs/explanation/architecture.md`.
 """
 
+from ._answers import NOREPLY, Accept, CloseInfo, InboundCall, Reject, Verdict
 from ._http import Handshake, HTTPResponse, TLSInfo
 from ._lifecycle import Phase, State
 from .backoff import Backoff, ExponentialBackoff, OCPPBackoff
@@ -70,11 +71,14 @@ from .notices import (
     StrictValidationFailure,
     UpgradeAborted,
 )
+from .peer import DEFAULT
+from .registry import Registry
 from .router import Router
 from .session import Session
 from .validation import Validator, create_validator
 
 __all__ = [
+    "Accept",
     "Backoff",
     "BadMessage",
     "CallErrorEvent",
@@ -84,20 +88,24 @@ __all__ = [
     "CallTimeout",
     "ClientConnected",
     "ClientOptions",
+    "CloseInfo",
     "Closed",
     "Closing",
     "Connecting",
     "Connection",
     "ConnectionLost",
+    "DEFAULT",
     "Disconnected",
     "ExponentialBackoff",
     "HTTPResponse",
     "Handshake",
     "HandshakeError",
     "HandshakeTimeout",
+    "InboundCall",
     "InvalidHandshake",
     "LocalProtocolError",
     "MessageEvent",
+    "NOREPLY",
     "NotConnected",
     "Notice",
     "OCPPBackoff",
@@ -120,6 +128,8 @@ __all__ = [
     "RPCProtocolError",
     "RPCSecurityError",
     "RPCTypeConstraintViolationError",
+    "Registry",
+    "Reject",
     "ResponseEvent",
     "ResultRefused",
     "Router",
@@ -137,6 +147,7 @@ __all__ = [
     "UpgradeAborted",
     "UpgradeRefused",
     "Validator",
+    "Verdict",
     "create_rpc_error",
     "create_validator",
 ]

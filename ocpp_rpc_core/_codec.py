@@ -220,4 +220,10 @@ def call_result_error(message_id: str, error: RPCError, dialect: Dialect) -> lis
 def _error(kind: int, message_id: str, error: RPCError, dialect: Dialect) -> list[Any]:
     description = str(error.message)[: dialect.max_description]
     details: object = error.details  # applications may have put anything there
-    return [kind, message_id, dialect.spell(error.code), description, details if isinstance(details, dict) else {}]
+    return [
+        kind,
+        message_id,
+        dialect.spell(error.code),
+        description,
+        details if isinstance(details, dict) else {},
+    ]

@@ -12,6 +12,7 @@ from . import events as e
 from . import notices as n
 from ._dialling import Dialling
 from ._frames import is_sendable
+from ._http import Handshake
 from ._keepalive import KeepAlive
 from ._lifecycle import MOVES, TALKING, Phase, Trigger
 from ._timers import Alarms
@@ -62,6 +63,7 @@ class Course:
         self._farewell: e.CloseRequested | None = None  # what the application wants to close with
         self._ended_with = ABNORMAL, ""  # the close code and reason of the WebSocket
         self._failure: Exception | None = None  # why there is no WebSocket
+        self._handshake: Handshake | None = None  # what the client asked for
         self._now = float("-inf")
         self._out: list[a.Action] = []
 

@@ -83,7 +83,9 @@ class Inbound:
             return
         self._last_id += 1
         answerable = isinstance(request, _codec.Call)
-        self._running[self._last_id] = _Request(request.message_id, request.method, request.params, answerable)
+        self._running[self._last_id] = _Request(
+            request.message_id, request.method, request.params, answerable
+        )
         if answerable:
             self._message_ids.add(request.message_id)
         out.append(StartHandler(self._last_id, request.message_id, request.method, request.params, handler))
@@ -94,7 +96,9 @@ class Inbound:
         if self._refusing:
             raise RPCGenericError("the connection is closing and takes no new calls")
         if request.message_id in self._message_ids:  # rule 14
-            raise RPCFrameworkError(f"a call with the message id {request.message_id} is already being handled")
+            raise RPCFrameworkError(
+                f"a call with the message id {request.message_id} is already being handled"
+            )
         handler = self._router.find(method)
         if handler is None or (validator is not None and not validator.knows(method)):
             raise RPCNotImplementedError(f"the method {method} is not known here")
@@ -119,7 +123,9 @@ class Inbound:
 
     # --- Its answer -----------------------------------------------------------
 
-    def answer(self, event: HandlerReturned | HandlerRaised | HandlerDeclined | HandlerReplied, out: Out) -> None:
+    def answer(
+        self, event: HandlerReturned | HandlerRaised | HandlerDeclined | HandlerReplied, out: Out
+    ) -> None:
         """A handler ended, or answered; what comes too late is dropped (features C19, C30)."""
         answer = event.answer if isinstance(event, HandlerReplied) else event
         request = self._running.get(answer.request_id)
@@ -151,7 +157,13 @@ class Inbound:
             error = problem if isinstance(problem, RPCError) else RPCInternalError(f"no JSON form: {problem}")
             error.code = context.dialect.spell(error.code)
             failure = StrictValidationFailure(
-                error, request.message_id, request.method, request.params, result, outbound=True, is_call=False
+                error,
+                request.message_id,
+                request.method,
+                request.params,
+                result,
+                outbound=True,
+                is_call=False,
             )
             context.report(failure, out)
             self._send_error(request, RPCInternalError("the result of the handler is not valid"), out)  # E5
@@ -161,7 +173,11 @@ class Inbound:
         context.send(text, out)
         if CallResultEvent in context.wanted:
             notice = CallResultEvent(
-                request.message_id, outbound=False, method=request.method, params=request.params, result=result
+                request.message_id,
+                outbound=False,
+                method=request.method,
+                params=request.params,
+                result=result,
             )
             context.report(notice, out)
 

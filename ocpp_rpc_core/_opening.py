@@ -113,7 +113,8 @@ class ServerOpening:
             peer_certificate=transport.peer_certificate,
             tls=transport.tls,
         )
-        self._asked: Handshake | None = None
+        self.asked: Handshake | None = None
+        """What the client asks for, once it is known."""
 
     def receive(self, data: bytes) -> Outcome | None:
         """What the client's request means, once it is whole."""
@@ -125,7 +126,7 @@ class ServerOpening:
             return self.refuse(refused.status, refused.message, refused)
         if asked is None:
             return None
-        self._asked = asked
+        self.asked = asked
         return Asked(asked) if self._options.authenticate else self.decide(UpgradeAccepted())
 
     def decide(self, verdict: UpgradeAccepted | UpgradeRejected | UpgradeCrashed) -> Established | Refused:
@@ -152,11 +153,11 @@ class ServerOpening:
 
     def aborted(self, status: int, error: Exception) -> UpgradeAborted:
         """What observers hear of a client that did not get in."""
-        return UpgradeAborted(error, status, None if self._asked is None else self._asked.identity, self._asked)
+        return UpgradeAborted(error, status, None if self.asked is None else self.asked.identity, self.asked)
 
     def _choose(self, wish: str | None) -> str | None:
         """The subprotocol to speak: the wished one, or our first that the client offered."""
-        offered = () if self._asked is None else self._asked.protocols
+        offered = () if self.asked is None else self.asked.protocols
         if wish is not None:
             if wish not in offered:
                 raise UpgradeRefused(400, f"the client did not offer the subprotocol {wish!r}")

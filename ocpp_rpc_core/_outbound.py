@@ -158,7 +158,9 @@ class Outbound:
             return _Letter(request, _codec.encode(payload), message_id, payload)
         except RPCError as error:
             error.code = context.dialect.spell(error.code)
-            failure = StrictValidationFailure(error, message_id, method, params, None, outbound=True, is_call=True)
+            failure = StrictValidationFailure(
+                error, message_id, method, params, None, outbound=True, is_call=True
+            )
             context.report(failure, out)
             out.append(RejectCall(request.token, error))
         except (TypeError, ValueError) as error:  # no JSON form
@@ -242,7 +244,9 @@ class Outbound:
 
     def _fail(self, flight: _InFlight, error: RPCError, out: Out) -> None:
         call = flight.call
-        notice = CallErrorEvent(flight.message_id, outbound=True, method=call.method, params=call.params, error=error)
+        notice = CallErrorEvent(
+            flight.message_id, outbound=True, method=call.method, params=call.params, error=error
+        )
         self._context.report(notice, out)
         if flight.wanted:
             out.append(RejectCall(call.token, error))

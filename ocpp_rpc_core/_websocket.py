@@ -147,9 +147,7 @@ class WebSocket:
         self._state = _State.OPEN
         self._head = b""  # the beginning of a frame whose header has not come whole
         self._missing = 0  # bytes that have yet to come of the frame that wsproto is reading
-        self._message: bytearray | None = (
-            None  # what came of a message that has not come whole, as UTF-8 or binary
-        )
+        self._message: bytearray | None = None  # what came of a message, UTF-8 or binary, that is not whole
         self._wsproto: Connection | None = None  # for one message with its control frames, then dropped
 
     def receive(self, data: bytes) -> Iterator[Signal]:
@@ -228,11 +226,10 @@ class WebSocket:
         if self._message is None:
             self._message = bytearray()
         # Not a list of pieces: a sender of tiny ones would make it many times as large as the message.
-        text = isinstance(event, TextMessage)
         self._message += event.data.encode() if isinstance(event, TextMessage) else event.data
         if event.message_finished:
             message, self._message = self._message, None
-            yield Message(message.decode() if text else bytes(message))
+            yield Message(message.decode() if isinstance(event, TextMessage) else bytes(message))
 
     def _end(self, event: CloseConnection, *, failed: bool) -> CloseReceived | Failed:
         """The last signal.  wsproto tells of a failure in the words of a close frame, and then stays open."""

@@ -16,6 +16,7 @@ from .validation import Validator, standard_validator
 Entropy = Callable[[int], bytes]
 """Gives that many random bytes, like `os.urandom`."""
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What both roles can be told.  Times are seconds, sizes bytes; infinity means no limit."""
@@ -65,7 +66,13 @@ class Options:
         object.__setattr__(self, "validators", self._choose_validators())
 
     def _check_numbers(self) -> None:
-        for name in ("call_timeout", "call_concurrency", "max_message_size", "handshake_timeout", "close_timeout"):
+        for name in (
+            "call_timeout",
+            "call_concurrency",
+            "max_message_size",
+            "handshake_timeout",
+            "close_timeout",
+        ):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be more than 0, not {getattr(self, name)!r}")
         for name in ("ping_interval", "max_bad_messages"):
@@ -169,6 +176,24 @@ def message_ids(entropy: Entropy) -> Callable[[], str]:
     return lambda: prefix + str(next(numbers))
 
 
+_LIMITS = frozenset(
+    {
+        "call_timeout",
+        "call_concurrency",
+        "ping_interval",
+        "max_bad_messages",
+        "max_message_size",
+        "handshake_timeout",
+        "max_reconnects",
+    }
+)
+
+
+def unlimited(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with infinity where a limit is None."""
+    return {name: inf if value is None and name in _LIMITS else value for name, value in settings.items()}
+
+
 AnyOptions = TypeVar("AnyOptions", ClientOptions, ServerOptions)
 
 
@@ -183,4 +208,4 @@ def reconfigure(options: AnyOptions, changes: Mapping[str, Any]) -> AnyOptions:
     for name in changes:
         if name not in known:
             raise TypeError(f"there is no option {name!r}; there are {', '.join(sorted(known))}")
-    return replace(options, **changes)
+    return replace(options, **unlimited(changes))

@@ -10,6 +10,7 @@ from . import actions as a
 from . import events as e
 from . import notices as n
 from ._course import ABNORMAL, Alarm, Course
+from ._http import Handshake
 from ._keepalive import Verdict
 from ._lifecycle import HEARD, MISTAKES, STATES, TAKES_CALLS, TALKING, Phase, State, Trigger
 from .config import ServerOptions
@@ -48,6 +49,11 @@ class Connection(Course):
         return self._session.protocol
 
     @property
+    def handshake(self) -> Handshake | None:
+        """What the client asked for, on the server's side, once it is known."""
+        return self._opening.asked if isinstance(self._opening, o.ServerOpening) else self._handshake
+
+    @property
     def deadline(self) -> float | None:
         """When to send the next `Tick`, or None to wait for something else."""
         earliest = self._session.deadline
@@ -72,7 +78,9 @@ class Connection(Course):
             if self._phase is Phase.DRAINING and self._session.idle:
                 self._say_goodbye(now)
         elif kind in MISTAKES[self._phase]:
-            raise LocalProtocolError(f"{kind.__name__} cannot happen while the connection is {self._phase.name}")
+            raise LocalProtocolError(
+                f"{kind.__name__} cannot happen while the connection is {self._phase.name}"
+            )
         elif kind is e.TransportOpened:  # nobody wants it any more
             self._out.append(a.AbortTransport())
         return self._out
@@ -162,6 +170,7 @@ class Connection(Course):
     def _opened(self, found: o.Established, now: float) -> None:
         self._move(Trigger.UPGRADED)
         self._alarms.clear(Alarm.HANDSHAKE)
+        self._handshake = self.handshake
         self._opening, self._websocket = None, found.websocket
         self._ended_with = ABNORMAL, ""
         self._keepalive.start(now)

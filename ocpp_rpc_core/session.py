@@ -104,12 +104,16 @@ class Session:
         self, event: e.CallRequested | e.SendRequested | e.RawSendRequested, now: float, out: Out
     ) -> None:
         if self._refusing:
-            out.append(RejectCall(event.token, NotConnected("the connection is closing and takes no new calls")))
+            out.append(
+                RejectCall(event.token, NotConnected("the connection is closing and takes no new calls"))
+            )
             return
         if isinstance(event, e.CallRequested):
             self._inbound.ready(out)  # an application that calls is ready to be called (features S12)
         if isinstance(event, e.SendRequested) and SEND not in self._context.dialect.message_types:
-            error = RPCFrameworkError(f"there is no SEND in {self.protocol or 'this subprotocol'}, only in ocpp2.1")
+            error = RPCFrameworkError(
+                f"there is no SEND in {self.protocol or 'this subprotocol'}, only in ocpp2.1"
+            )
             out.append(RejectCall(event.token, error))
             return
         self._outbound.request(event, now, out)
@@ -140,9 +144,7 @@ class Session:
         else:
             self._bad_messages = 0
 
-    def _receive_response(
-        self, message: _codec.CallResult | _codec.CallError, now: float, out: Out
-    ) -> None:
+    def _receive_response(self, message: _codec.CallResult | _codec.CallError, now: float, out: Out) -> None:
         message_id = message.message_id
         if notices.ResponseEvent in self._context.wanted:
             self._context.report(notices.ResponseEvent(outbound=False, payload=message.raw), out)

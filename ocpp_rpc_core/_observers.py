@@ -1,0 +1,63 @@
+"""Who wants to hear which notice."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, final, get_args
+
+from .notices import Notice
+
+N = TypeVar("N")
+Callback = Callable[[Any], object]
+
+
+@final
+class Observers:
+    """Callbacks by notice type; also the container of the types that somebody wants to hear."""
+
+    __slots__ = ("_callbacks",)
+
+    def __init__(self) -> None:
+        self._callbacks: dict[type, list[Callback]] = {}
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in self._callbacks
+
+    def of(self, notice: Notice) -> tuple[Callback, ...]:
+        """The callbacks for this notice, in the order they were added."""
+        return tuple(self._callbacks.get(type(notice), ()))
+
+    def add(self, kind: type[N], callback: Callable[[N], object]) -> None:
+        """Call `callback` with every notice of type `kind`.
+
+        Raises:
+            TypeError: `kind` is no notice type, or `callback` is no plain function.
+        """
+        if kind not in get_args(Notice):
+            names = ", ".join(known.__name__ for known in get_args(Notice))
+            raise TypeError(f"{kind!r} is not an event type; these are: {names}")
+        if inspect.iscoroutinefunction(callback) or not callable(callback):
+            raise TypeError(f"{callback!r} must be a plain function; iterate over events() to await")
+        self._callbacks.setdefault(kind, []).append(callback)
+
+    def remove(self, kind: type[N], callback: Callable[[N], object]) -> None:
+        """Undo one `add`; what was never added is ignored."""
+        callbacks = self._callbacks.get(kind, [])
+        if callback in callbacks:
+            callbacks.remove(callback)
+            if not callbacks:
+                del self._callbacks[kind]
+
+    @contextmanager
+    def subscribed(self, callback: Callback, kinds: tuple[type, ...]) -> Iterator[None]:
+        """Within the block, call `callback` with every notice of these types (all, if there are none)."""
+        wanted = kinds or get_args(Notice)
+        for kind in wanted:
+            self.add(kind, callback)
+        try:
+            yield
+        finally:
+            for kind in wanted:
+                self.remove(kind, callback)
