@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Generic, NamedTuple, TypeVar, final
+from typing import Any, Generic, NamedTuple, TypeVar, cast, final
 
 from . import events as e
 from ._http import Handshake
+from .errors import ConnectionLost, NotConnected, RPCError
 
 C = TypeVar("C")
 
@@ -102,3 +103,16 @@ class InboundCall(Generic[C]):
     def reply(self, answer: Any) -> None:
         """Answer now, with a result, an exception or `NOREPLY`; only the first answer counts."""
         self._feed(e.HandlerReplied(answer_event(self._request_id, answer)))
+
+
+def is_failure(error: Exception) -> bool:
+    """Whether an exception of the application's was no deliberate answer, and so belongs into a log."""
+    return not isinstance(error, RPCError | Reject | ConnectionLost | NotConnected)
+
+
+def attempt(callback: object, argument: object) -> object:
+    """What the application's callback returns, which may be awaitable, or the exception that it raises."""
+    try:
+        return cast("Callable[[object], object]", callback)(argument)
+    except Exception as error:  # noqa: BLE001 - it becomes an answer
+        return error

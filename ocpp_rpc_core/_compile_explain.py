@@ -132,11 +132,9 @@ class Explainer:
             return
         if schema.get("additionalProperties") is False:
             for key in value:
-                name = brief(key)
                 if not self._is_named(schema, key):
-                    yield Violation(
-                        "additionalProperties", path, f"{name} is not allowed", {"property": name}
-                    )
+                    details = {"property": str(key)[:_LONGEST]}
+                    yield Violation("additionalProperties", path, f"{brief(key)} is not allowed", details)
         for key in schema.get("required", ()):
             if key not in value:
                 yield Violation("required", path, f"{brief(key)} is required", {"property": key})
@@ -175,8 +173,8 @@ class Explainer:
         if "propertyNames" in schema:
             for key in value:
                 if not self._follows(schema["propertyNames"], key):
-                    name = brief(key)
-                    yield Violation("propertyNames", path, f"{name} is no allowed name", {"property": name})
+                    details = {"property": str(key)[:_LONGEST]}
+                    yield Violation("propertyNames", path, f"{brief(key)} is no allowed name", details)
         for key, needed in schema.get("dependencies", {}).items():
             if key in value and isinstance(needed, list):
                 for other in needed:

@@ -1,17 +1,31 @@
-"""What both directions of a session share: the dialect, the validator, the options, and who listens."""
+"""What both directions of a session share: the line to the peer, its dialect, strict mode, and who listens."""
 
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import final
+from enum import Enum, auto
+from typing import Any, final
 
-from ._dialects import PLAIN, dialect_of
+from ._dialects import CALL, CALLRESULT, PLAIN, dialect_of
 from .actions import Report, SendText, SessionAction
 from .config import Options
-from .notices import MessageEvent, Notice
+from .errors import RPCError, RPCNotImplementedError
+from .notices import MessageEvent, Notice, StrictValidationFailure
 from .validation import Validator
 
 Out = list[SessionAction]
+
+
+class Line(Enum):
+    """Whether there is a peer to talk to, and whether new calls are taken."""
+
+    WAITING = auto()
+    """No peer, but one will come: our calls wait."""
+    OPEN = auto()
+    DRAINING = auto()
+    """What is under way goes on, but new calls are refused, ours and the peer's."""
+    ENDED = auto()
+    """No peer, and none will come: our calls are refused."""
 
 
 @final
@@ -26,23 +40,71 @@ class Everything:
 class Context:
     """Mutable, owned by one session."""
 
-    __slots__ = ("dialect", "options", "protocol", "settled", "validator", "wanted")
+    __slots__ = ("dialect", "line", "options", "protocol", "settled", "validator", "wanted")
 
     def __init__(self, options: Options, wanted: Container[type[Notice]]) -> None:
         self.options = options
         self.wanted = wanted
+        self.line = Line.WAITING
         self.protocol: str | None = None
         self.settled = False
         """Whether the subprotocol is known, so that a call can be judged and written down."""
         self.dialect = PLAIN
         self.validator: Validator | None = None
 
+    @property
+    def talking(self) -> bool:
+        """Whether messages can be sent and received."""
+        return self.line is Line.OPEN or self.line is Line.DRAINING
+
+    @property
+    def refusing(self) -> bool:
+        """Whether new calls are refused."""
+        return self.line is Line.DRAINING or self.line is Line.ENDED
+
     def settle(self, protocol: str | None) -> None:
-        """A connection is open and speaks `protocol`."""
+        """The connection, or the next one, speaks `protocol`."""
         self.protocol = protocol
         self.settled = True
         self.dialect = dialect_of(protocol)
         self.validator = None if protocol is None else self.options.validators.get(protocol)
+
+    def validate(
+        self,
+        kind: int,
+        message_id: str,
+        method: str,
+        params: Any,
+        result: Any = None,
+        *,
+        outbound: bool,
+        out: Out,
+    ) -> None:
+        """Judge a CALL, SEND or CALLRESULT in strict mode; what fails is reported (features E3, E6).
+
+        Raises:
+            RPCError: why it is refused, spelled as on this wire.
+        """
+        validator = self.validator
+        if validator is None:
+            return
+        try:
+            if kind == CALLRESULT:
+                validator.validate_response(method, result)
+            elif not (outbound or validator.knows(method)):
+                raise RPCNotImplementedError(f"the method is not known in {validator.subprotocol}")
+            elif kind == CALL:
+                validator.validate_request(method, params)
+            else:
+                validator.validate_send(method, params)
+        except RPCError as error:
+            error.code = self.dialect.spell(error.code)
+            is_call = kind != CALLRESULT
+            failure = StrictValidationFailure(
+                error, message_id, method, params, result, outbound=outbound, is_call=is_call
+            )
+            self.report(failure, out)
+            raise
 
     def send(self, text: str | bytes, out: Out) -> None:
         """Send one message, and say so."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from dataclasses import replace
 from enum import Enum, auto
+from math import inf
 
 from . import _opening as o
 from . import _websocket as ws
@@ -17,12 +19,12 @@ from ._keepalive import KeepAlive
 from ._lifecycle import MOVES, TALKING, Phase, Trigger
 from ._timers import Alarms
 from .config import ClientOptions, ServerOptions
-from .errors import ConnectionLost, HandshakeError, LocalProtocolError, NotConnected
+from .errors import ConnectionLost, HandshakeError, HandshakeTimeout, LocalProtocolError, NotConnected
 from .router import Router
 from .session import EVERYTHING, Session
 
 LINGER = 1.0
-"""Seconds a client waits for the server to end the byte stream after the closing handshake (RFC 6455 7.1.1)."""
+"""Seconds a client waits for the server to end the byte stream after the goodbyes (RFC 6455 7.1.1)."""
 ABNORMAL = 1006
 """The close code of a connection that ended without a close frame (RFC 6455 7.1.5)."""
 GOING_AWAY = 1001
@@ -80,10 +82,19 @@ class Course:
             and not permanent
         )
 
+    @property
+    def _still_dialling(self) -> bool:
+        """Whether this is a client in the midst of an attempt to connect."""
+        return self._dialling is not None and self._websocket is None
+
     # --- Words to others ------------------------------------------------------
 
     def _move(self, trigger: Trigger) -> None:
         self._phase = MOVES[self._phase, trigger]
+
+    def _set(self, alarm: Alarm, delay: float, now: float) -> None:
+        if delay < inf:
+            self._alarms.set(alarm, now + delay)
 
     def _report(self, notice: n.Notice) -> None:
         self._out.append(a.Report(notice))
@@ -114,17 +125,17 @@ class Course:
             code = wish.code if is_sendable(wish.code) else NORMAL
             self._farewell = e.CloseRequested(code, wish.reason, wish.drain)
             first_connect = self._dialling is not None and not self._dialling.established
-            if first_connect and self._phase in (Phase.DIALLING, Phase.UPGRADING):
+            if first_connect and self._phase is not Phase.IDLE:
                 self._farewell = e.CloseRequested(GOING_AWAY, "Connection aborted")
             self._report(n.Closing())
         match self._phase:
             case Phase.IDLE | Phase.WAITING:
                 self._end(self._farewell.code, self._farewell.reason, now)
-            case Phase.DIALLING | Phase.UPGRADING if self._dialling is not None:
+            case Phase.DIALLING | Phase.UPGRADING | Phase.PARTING if self._still_dialling:
                 self._out.append(a.AbortTransport())
                 self._end(self._farewell.code, self._farewell.reason, now)
             case Phase.UPGRADING | Phase.DECIDING:
-                self._turn_away(now)
+                self._turn_away(503, NotConnected("the server is closing"), now)
             case Phase.OPEN if wish.drain:
                 self._move(Trigger.DRAIN)
                 self._lower(self._session.drain(), now)
@@ -133,24 +144,31 @@ class Course:
             case _:
                 pass  # it is closing already, or closed
 
-    def _turn_away(self, now: float) -> None:
-        """The server closes while a client is at the door."""
+    def _turn_away(self, status: int, error: Exception, now: float) -> None:
+        """The server wants no more of a client at the door."""
         assert isinstance(self._opening, o.ServerOpening)
-        if self._phase is Phase.DECIDING:
-            self._out.append(a.CancelUpgrade())
-        text = "the server is closing"
-        self._refused(self._opening.refuse(503, text, NotConnected(text)), now)
+        self._refused(self._opening.refuse(status, str(error), error), now)
 
     def _refused(self, outcome: o.Refused, now: float) -> None:
         """The opening handshake failed."""
+        if self._phase is Phase.DECIDING:  # not by the verdict, which nobody needs any more
+            self._out.append(a.CancelUpgrade())
         if outcome.reply:
             self._out.append(a.SendBytes(outcome.reply))
         if outcome.notice is not None:
             self._report(outcome.notice)
         self._failure = outcome.error
-        self._alarms.clear(Alarm.HANDSHAKE)
-        self._move(Trigger.PART)
+        self._part(str(outcome.error), now)
         self._close_transport(now)
+
+    def _too_slow(self, now: float) -> None:
+        """The opening handshake, dialling included, takes too long."""
+        error = HandshakeTimeout("the opening handshake took too long")
+        if self._dialling is None:
+            self._turn_away(408 if self._phase is Phase.UPGRADING else 503, error, now)
+            return
+        self._failure = error
+        self._drop(str(error), now)
 
     def _say_goodbye(self, now: float) -> None:
         """Send our close frame; what is still under way is given up."""
@@ -161,34 +179,49 @@ class Course:
         reason = self._farewell.reason
         self._tell_session(e.SessionLost(f"closed by us {reason}".rstrip(), final=True), now)
         self._out.append(a.SendBytes(self._websocket.close(self._farewell.code, reason)))
-        self._alarms.set(Alarm.CLOSE, now + self._options.close_timeout)
+        self._set(Alarm.CLOSE, self._options.close_timeout, now)
 
     def _finished(self, code: int, reason: str, now: float, *, linger: bool) -> None:
         """The closing handshake is complete, or the peer broke the protocol: there is no more to say."""
         self._ended_with = code, reason
-        if self._phase in TALKING:
-            text = f"closed by the peer with {code} {reason}".rstrip()
-            self._tell_session(e.SessionLost(text, final=not self._may_retry), now)
-        self._keepalive.stop()
-        self._move(Trigger.PART)
+        self._part(f"closed by the peer with {code} {reason}".rstrip(), now)
         if linger:  # the server ends the byte stream first (RFC 6455 7.1.1)
-            self._alarms.clear(Alarm.CLOSE)
-            self._alarms.set(Alarm.LINGER, now + min(LINGER, self._options.close_timeout))
+            self._set(Alarm.LINGER, min(LINGER, self._options.close_timeout), now)
         else:
             self._close_transport(now)
 
+    def _part(self, why: str, now: float) -> None:
+        """Nothing more is said or heard on this byte stream; it has yet to end."""
+        if self._phase in TALKING:
+            self._tell_session(e.SessionLost(why, final=not self._may_retry), now)
+        self._keepalive.stop()
+        self._alarms.clear(*Alarm)
+        self._move(Trigger.PART)
+
     def _close_transport(self, now: float) -> None:
-        self._alarms.set(Alarm.CLOSE, now + self._options.close_timeout)
+        self._set(Alarm.CLOSE, self._options.close_timeout, now)
         self._out.append(a.CloseTransport())
+
+    def _drop(self, why: str, now: float) -> None:
+        """Abort the byte stream, or the attempt to open it, and wait to hear that it is gone."""
+        if self._phase not in (Phase.DIALLING, Phase.PARTING):
+            self._part(why, now)
+        self._out.append(a.AbortTransport())
 
     def _abort(self, now: float) -> None:
         """Drop everything at once (features C12)."""
-        if self._phase is Phase.DECIDING:
-            self._out.append(a.CancelUpgrade())
+        self._stop_asking(503, NotConnected("the server is closing"))
         if self._phase not in (Phase.IDLE, Phase.WAITING, Phase.CLOSED):
             self._out.append(a.AbortTransport())
         if self._phase is not Phase.CLOSED:
             self._end(ABNORMAL, "", now)
+
+    def _stop_asking(self, status: int, error: Exception) -> None:
+        """The client is gone while the application decides."""
+        if self._phase is Phase.DECIDING:
+            assert isinstance(self._opening, o.ServerOpening)
+            self._out.append(a.CancelUpgrade())
+            self._report(self._opening.aborted(status, error))
 
     # --- Losing and trying again ----------------------------------------------
 
@@ -202,21 +235,17 @@ class Course:
         self._keepalive.stop()
         retry = self._may_retry
         code, reason = self._ended_with
-        self._tell_session(e.SessionLost(reason or "the byte stream ended", final=not retry), now)
+        why = str(self._failure or reason) or "the byte stream ended"
+        self._tell_session(e.SessionLost(why, final=not retry), now)
         if self._websocket is not None:
             self._report(n.Disconnected(code, reason))
-            self._websocket = None
-        elif self._phase is Phase.DECIDING:
-            assert isinstance(self._opening, o.ServerOpening)
-            gone = ConnectionLost("the client went away before it was let in")
-            self._out.append(a.CancelUpgrade())
-            self._report(self._opening.aborted(400, gone))
-        self._opening = None
+        self._stop_asking(400, ConnectionLost("the client went away before it was let in"))
+        self._websocket = self._opening = None
         if retry:
             self._move(Trigger.LOST)
             self._wait(now)
-        elif self._dialling is not None and self._dialling.established and self._farewell is None:
-            self._end(GOING_AWAY, str(self._failure or reason), now)
+        elif self._dialling is not None and self._dialling.established and self._failure is not None:
+            self._end(GOING_AWAY, str(self._failure), now)
         else:
             self._end(code, reason, now)
 
@@ -234,7 +263,7 @@ class Course:
         if delay is None:
             self._end(GOING_AWAY, "Giving up", now)
         else:
-            self._alarms.set(Alarm.RETRY, now + delay)
+            self._set(Alarm.RETRY, delay, now)
 
     def _end(self, code: int, reason: str, now: float) -> None:
         """Closed, for good: nothing is left behind."""
@@ -256,9 +285,12 @@ class Course:
         """Take new options; they act from now on, on what is still to come."""
         if type(options) is not type(self._options):
             raise LocalProtocolError("the options are those of the other role")
-        self._options = options
-        if self._dialling is not None and isinstance(options, ClientOptions):
+        if isinstance(options, ClientOptions) and isinstance(self._options, ClientOptions):
+            former = self._options  # this connection stays what it is called, and where (features C25)
+            options = replace(options, endpoint=former.endpoint, identity=former.identity, query=former.query)
+            assert self._dialling is not None
             self._dialling.reconfigure(options)
+        self._options = options
         self._keepalive.reconfigure(
             options.ping_interval,
             defer=options.defer_pings_on_activity,

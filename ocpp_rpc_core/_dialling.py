@@ -49,11 +49,11 @@ class Dialling:
         return first
 
     def next_delay(self) -> float | None:
-        """Seconds until the next attempt, or None if there have been enough."""
+        """Seconds until the next attempt, or None if there have been enough, or the strategy ends."""
         self._attempts += 1
         if self._attempts > self._options.max_reconnects:
             return None
-        return next(self._delays)
+        return next(self._delays, None)
 
     def answered(self) -> list[int]:
         """The tokens that wait, which from now on do not."""

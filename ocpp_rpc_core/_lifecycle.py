@@ -47,6 +47,7 @@ class Trigger(Enum):
     DIAL = auto()
     CONNECTED = auto()
     ASKED = auto()
+    DECIDED = auto()
     UPGRADED = auto()
     DRAIN = auto()
     CLOSE = auto()
@@ -65,7 +66,7 @@ MOVES: MappingProxyType[tuple[Phase, Trigger], Phase] = MappingProxyType(
         (Phase.UPGRADING, Trigger.UPGRADED): Phase.OPEN,
         (Phase.UPGRADING, Trigger.PART): Phase.PARTING,
         (Phase.UPGRADING, Trigger.LOST): Phase.WAITING,
-        (Phase.DECIDING, Trigger.UPGRADED): Phase.OPEN,
+        (Phase.DECIDING, Trigger.DECIDED): Phase.UPGRADING,
         (Phase.DECIDING, Trigger.PART): Phase.PARTING,
         (Phase.OPEN, Trigger.DRAIN): Phase.DRAINING,
         (Phase.OPEN, Trigger.CLOSE): Phase.CLOSING,
@@ -128,7 +129,7 @@ HEARD: MappingProxyType[Phase, frozenset[type]] = MappingProxyType(
         Phase.OPEN: _ALWAYS | _STREAM | _ANSWERS,
         Phase.DRAINING: _ALWAYS | _STREAM | _ANSWERS,
         Phase.CLOSING: _ALWAYS | _STREAM,
-        Phase.PARTING: _ALWAYS | _STREAM,
+        Phase.PARTING: _ALWAYS | {e.TransportClosed},
         Phase.WAITING: _ALWAYS,
         Phase.CLOSED: _ALWAYS,
     }
@@ -150,4 +151,4 @@ MISTAKES: MappingProxyType[Phase, frozenset[type]] = MappingProxyType(
         Phase.CLOSED: frozenset(),
     }
 )
-"""What no honest adapter can say in a phase.  Anything else that is not heard comes too late, and is ignored."""
+"""What no honest adapter can say in a phase.  Whatever else is not heard comes too late, and is ignored."""

@@ -25,9 +25,15 @@ class Observers:
     def __contains__(self, kind: object) -> bool:
         return kind in self._callbacks
 
-    def of(self, notice: Notice) -> tuple[Callback, ...]:
-        """The callbacks for this notice, in the order they were added."""
-        return tuple(self._callbacks.get(type(notice), ()))
+    def tell(self, notice: Notice) -> list[Exception]:
+        """Call everyone who wants to hear this, in the order they were added; return what they raised."""
+        failures: list[Exception] = []
+        for callback in tuple(self._callbacks.get(type(notice), ())):
+            try:
+                callback(notice)
+            except Exception as error:  # noqa: BLE001, PERF203 - the others want to hear it, too
+                failures.append(error)
+        return failures
 
     def add(self, kind: type[N], callback: Callable[[N], object]) -> None:
         """Call `callback` with every notice of type `kind`.
@@ -53,11 +59,12 @@ class Observers:
     @contextmanager
     def subscribed(self, callback: Callback, kinds: tuple[type, ...]) -> Iterator[None]:
         """Within the block, call `callback` with every notice of these types (all, if there are none)."""
-        wanted = kinds or get_args(Notice)
-        for kind in wanted:
-            self.add(kind, callback)
+        added: list[type] = []
         try:
+            for kind in kinds or get_args(Notice):
+                self.add(kind, callback)
+                added.append(kind)
             yield
         finally:
-            for kind in wanted:
+            for kind in added:
                 self.remove(kind, callback)

@@ -1,4 +1,4 @@
-"""How a byte stream becomes a WebSocket: what each role offers, chooses and refuses in the opening handshake."""
+"""How a byte stream becomes a WebSocket: what each role offers, chooses and refuses in the handshake."""
 
 from __future__ import annotations
 
@@ -157,7 +157,8 @@ class ServerOpening:
 
     def _choose(self, wish: str | None) -> str | None:
         """The subprotocol to speak: the wished one, or our first that the client offered."""
-        offered = () if self.asked is None else self.asked.protocols
+        assert self.asked is not None  # or there would be nothing to decide
+        offered = self.asked.protocols
         if wish is not None:
             if wish not in offered:
                 raise UpgradeRefused(400, f"the client did not offer the subprotocol {wish!r}")

@@ -8,12 +8,12 @@ from typing import Any, final
 
 from . import _codec
 from ._context import Context, Out
-from ._dialects import CALLRESULTERROR
+from ._dialects import CALL, CALLRESULT, CALLRESULTERROR, SEND
 from ._timers import Lanes
 from .actions import RejectCall, ResolveCall
-from .errors import CallTimeout, ConnectionLost, NotConnected, RPCError
+from .errors import CallTimeout, ConnectionLost, NotConnected, RPCError, RPCFrameworkError
 from .events import CallRequested, RawSendRequested, SendRequested
-from .notices import CallErrorEvent, CallEvent, CallResultEvent, StrictValidationFailure
+from .notices import CallErrorEvent, CallEvent, CallResultEvent, ResponseEvent
 
 Request = CallRequested | SendRequested | RawSendRequested
 
@@ -48,7 +48,6 @@ class Outbound:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._open = False
         self._unwritten: OrderedDict[int, Request] = OrderedDict()  # until the subprotocol is known, by token
         self._queue: OrderedDict[int, _Letter] = OrderedDict()  # by token
         self._pending: dict[str, _InFlight] = {}  # by message id
@@ -69,7 +68,6 @@ class Outbound:
 
     def opened(self, now: float, out: Out) -> None:
         """Send what was queued meanwhile: what needs no answer first, then calls as far as the window allows."""
-        self._open = True
         unwritten, self._unwritten = self._unwritten, OrderedDict()
         for request in unwritten.values():
             if letter := self._write_down(request, out):
@@ -82,15 +80,16 @@ class Outbound:
 
     def lost(self, reason: str, *, final: bool, out: Out) -> None:
         """Settle what was in flight; what was never sent waits for the next connection, if there will be one."""
-        self._open = False
-        lost = ConnectionLost(f"the connection ended before the answer came: {reason}")
-        out.extend(RejectCall(flight.call.token, lost) for flight in self._pending.values() if flight.wanted)
+        for flight in self._pending.values():
+            if flight.wanted:
+                lost = ConnectionLost(f"the connection ended before the answer came: {reason}")
+                out.append(RejectCall(flight.call.token, lost))
         self._pending.clear()
         self._ids.clear()
         self._deadlines.clear_all()
         if final:
-            unsent = NotConnected(f"the message was never sent: {reason}")
-            out.extend(RejectCall(token, unsent) for token in (*self._queue, *self._unwritten))
+            for token in (*self._queue, *self._unwritten):
+                out.append(RejectCall(token, NotConnected(f"the message was never sent: {reason}")))
             self._queue.clear()
             self._unwritten.clear()
 
@@ -101,7 +100,7 @@ class Outbound:
         if not self._context.settled:
             self._unwritten[request.token] = request
         elif letter := self._write_down(request, out):
-            if self._open and not isinstance(request, CallRequested):
+            if self._context.talking and not isinstance(request, CallRequested):
                 self._post(letter, out)
             else:
                 self._queue[request.token] = letter
@@ -116,16 +115,21 @@ class Outbound:
 
     def pump(self, now: float, out: Out) -> None:
         """Send queued calls while there is room in the window."""
-        while self._open and self._queue and len(self._pending) < self._context.options.call_concurrency:
-            _, letter = self._queue.popitem(last=False)
-            call = letter.request
-            if isinstance(call, CallRequested) and not call.no_reply:
-                timeout = self._context.options.call_timeout if call.timeout is None else call.timeout
-                self._pending[letter.message_id] = _InFlight(call, letter.message_id, timeout)
-                self._ids[call.token] = letter.message_id
-                self._deadlines.set(letter.message_id, timeout, now)
+        context = self._context
+        while context.talking and self._queue and len(self._pending) < context.options.call_concurrency:
+            token, letter = self._queue.popitem(last=False)
+            call, message_id = letter.request, letter.message_id
+            if message_id in self._pending:
+                out.append(
+                    RejectCall(token, ValueError(f"a call with the message id {message_id} is under way"))
+                )
+            elif isinstance(call, CallRequested) and not call.no_reply:
+                timeout = context.options.call_timeout if call.timeout is None else call.timeout
+                self._pending[message_id] = _InFlight(call, message_id, timeout)
+                self._ids[token] = message_id
+                self._deadlines.set(message_id, timeout, now)
                 self._announce(letter, out)
-                self._context.send(letter.text, out)
+                context.send(letter.text, out)
             else:
                 self._post(letter, out)
 
@@ -141,40 +145,33 @@ class Outbound:
 
     def _write_down(self, request: Request, out: Out) -> _Letter | None:
         """Validate and encode; what fails never leaves (features E4)."""
+        try:
+            return self._letter(request, out)
+        except Exception as error:  # noqa: BLE001 - to read the application's objects may run its code
+            out.append(RejectCall(request.token, error))
+            return None
+
+    def _letter(self, request: Request, out: Out) -> _Letter:
         if isinstance(request, RawSendRequested):
-            return self._write_down_raw(request, out)
+            if isinstance(request.message, str):
+                request.message.encode()  # a lone surrogate would fail in the WebSocket
+            return _Letter(request, request.message)
         context, method = self._context, request.method
         params = {} if request.params is None and context.dialect.empty_for_null else request.params
         message_id = context.options.message_id()
-        try:
-            if isinstance(request, CallRequested):
-                payload = _codec.call(message_id, method, params)
-                if context.validator is not None:
-                    context.validator.validate_request(method, params)
-            else:
-                payload = _codec.send(message_id, method, params)
-                if context.validator is not None:
-                    context.validator.validate_send(method, params)
-            return _Letter(request, _codec.encode(payload), message_id, payload)
-        except RPCError as error:
-            error.code = context.dialect.spell(error.code)
-            failure = StrictValidationFailure(
-                error, message_id, method, params, None, outbound=True, is_call=True
+        limit = context.dialect.max_message_id
+        if limit is not None and len(message_id) > limit:  # rule 9
+            raise ValueError(f"the message id {message_id!r} is longer than {limit} characters")
+        if isinstance(request, CallRequested):
+            kind, payload = CALL, _codec.call(message_id, method, params)
+        elif SEND in context.dialect.message_types:
+            kind, payload = SEND, _codec.send(message_id, method, params)
+        else:
+            raise RPCFrameworkError(
+                f"there is no SEND in {context.protocol or 'this subprotocol'}, only in ocpp2.1"
             )
-            context.report(failure, out)
-            out.append(RejectCall(request.token, error))
-        except (TypeError, ValueError) as error:  # no JSON form
-            out.append(RejectCall(request.token, error))
-        return None
-
-    def _write_down_raw(self, request: RawSendRequested, out: Out) -> _Letter | None:
-        try:
-            if isinstance(request.message, str):
-                request.message.encode()
-        except UnicodeEncodeError as error:
-            out.append(RejectCall(request.token, error))
-            return None
-        return _Letter(request, request.message)
+        context.validate(kind, message_id, method, params, outbound=True, out=out)
+        return _Letter(request, _codec.encode(payload), message_id, payload)
 
     # --- The peer and the clock -----------------------------------------------
 
@@ -225,19 +222,15 @@ class Outbound:
 
     def _judge(self, flight: _InFlight, result: Any, out: Out) -> RPCError | None:
         """What strict mode says about a result; on 2.1 the peer is told (rule 17)."""
-        context, call = self._context, flight.call
-        if context.validator is None:
-            return None
+        context, call, message_id = self._context, flight.call, flight.message_id
         try:
-            context.validator.validate_response(call.method, result)
-        except RPCError as error:
-            error.code = context.dialect.spell(error.code)
-            failure = StrictValidationFailure(
-                error, flight.message_id, call.method, call.params, result, outbound=False, is_call=False
+            context.validate(
+                CALLRESULT, message_id, call.method, call.params, result, outbound=False, out=out
             )
-            context.report(failure, out)
+        except RPCError as error:
             if CALLRESULTERROR in context.dialect.message_types:
-                refusal = _codec.call_result_error(flight.message_id, error, context.dialect)
+                refusal = _codec.call_result_error(message_id, error, context.dialect)
+                context.report(ResponseEvent(outbound=True, payload=refusal), out)
                 context.send(_codec.encode(refusal), out)
             return error
         return None

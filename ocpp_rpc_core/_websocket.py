@@ -44,7 +44,7 @@ class CloseReceived:
     """The peer's close frame (RFC 6455 5.5.1).
 
     `code` is 1005 if the frame names none; `reply` is the close frame to send, encoded, or empty if ours went
-    first.
+    first.  It repeats code and reason, so that both sides tell the same story.
     """
 
     code: int
@@ -239,7 +239,7 @@ class WebSocket:
             reason = _REASONS.get(code, reason)
             signal = Failed(code, reason, self._close_frame(code, reason))
         else:
-            signal = CloseReceived(code, reason, self._close_frame(code, ""))
+            signal = CloseReceived(code, reason, self._close_frame(code, reason))
         self._state, self._wsproto, self._message = _State.CLOSED, None, None
         return signal
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol, final
 
 Chance = Callable[[], float]
@@ -30,10 +31,10 @@ class ExponentialBackoff:
     jitter: float = 0.25
 
     def __post_init__(self) -> None:
-        if not (self.initial > 0 and self.maximum >= self.initial and self.factor >= 1 and self.jitter >= 0):
-            raise ValueError(
-                f"{self}: must be 0 < initial <= maximum, factor >= 1 and jitter >= 0 (seconds, ratios)"
-            )
+        if not (inf > self.initial > 0 and self.maximum >= self.initial):
+            raise ValueError(f"{self}: must be 0 < initial <= maximum (seconds)")
+        if not (self.factor >= 1 and inf > self.jitter >= 0):
+            raise ValueError(f"{self}: must be factor >= 1 and jitter >= 0 (ratios)")
 
     def delays(self, chance: Chance) -> Iterator[float]:
         """The delays in seconds."""
@@ -59,8 +60,8 @@ class OCPPBackoff:
     """The specification does not say whether the doubled delay includes its random part; False means not."""
 
     def __post_init__(self) -> None:
-        if not (self.wait_minimum >= 0 and self.random_range >= 0 and self.repeat_times >= 0):
-            raise ValueError(f"{self}: nothing may be negative (seconds, seconds, times)")
+        if not all(inf > value >= 0 for value in (self.wait_minimum, self.random_range, self.repeat_times)):
+            raise ValueError(f"{self}: nothing may be negative or infinite (seconds, seconds, times)")
 
     def delays(self, chance: Chance) -> Iterator[float]:
         """The delays in seconds."""

@@ -14,7 +14,7 @@ from ._http import Handshake
 from ._keepalive import Verdict
 from ._lifecycle import HEARD, MISTAKES, STATES, TAKES_CALLS, TALKING, Phase, State, Trigger
 from .config import ServerOptions
-from .errors import HandshakeTimeout, LocalProtocolError, NotConnected
+from .errors import LocalProtocolError, NotConnected
 
 
 @final
@@ -105,14 +105,13 @@ class Connection(Course):
                 self._tick(now)
             case e.TransportOpened():
                 self._transport_opened(event, now)
-            case e.TransportFailed(error):
-                self._transport_lost(error, now)
-            case e.TransportClosed(error):
+            case e.TransportFailed(error) | e.TransportClosed(error):
                 self._transport_lost(error, now)
             case e.ConnectRequested() | e.ConnectCancelled():
                 self._connect(event, now)
             case e.UpgradeAccepted() | e.UpgradeRejected() | e.UpgradeCrashed():
                 assert isinstance(self._opening, o.ServerOpening)
+                self._move(Trigger.DECIDED)
                 self._follow(self._opening.decide(event), now)
             case e.Reconfigured(options):
                 self._reconfigure(options, now)
@@ -143,7 +142,7 @@ class Connection(Course):
                 dialling.waiting.append(event.token)
                 if self._phase is Phase.IDLE:
                     self._dial(now)
-            case _ if self._may_retry:
+            case Phase.PARTING if self._may_retry:
                 dialling.waiting.append(event.token)
             case _:
                 error = NotConnected(f"cannot connect while {self._phase.name}")
@@ -156,16 +155,20 @@ class Connection(Course):
         self._report(n.Connecting(self._dialling.protocols))
         url = self._dialling.url
         self._out.append(a.OpenTransport(url.host, url.port, url.secure))
-        self._alarms.set(Alarm.HANDSHAKE, now + self._options.handshake_timeout)
+        self._set(Alarm.HANDSHAKE, self._options.handshake_timeout, now)
 
     def _transport_opened(self, event: e.TransportOpened, now: float) -> None:
+        if self._dialling is not None and self._phase is Phase.IDLE:
+            raise LocalProtocolError("a client opens its byte stream when asked to")
         self._move(Trigger.CONNECTED)
-        if self._dialling is not None:
+        if self._failure is not None:  # we gave it up already, and the news crossed
+            self._drop(str(self._failure), now)
+        elif self._dialling is not None:
             self._opening = o.ClientOpening(self._dialling.options, self._dialling.protocols)
             self._out.append(a.SendBytes(self._opening.request()))
         elif isinstance(self._options, ServerOptions):
             self._opening = o.ServerOpening(self._options, event)
-            self._alarms.set(Alarm.HANDSHAKE, now + self._options.handshake_timeout)
+            self._set(Alarm.HANDSHAKE, self._options.handshake_timeout, now)
 
     def _opened(self, found: o.Established, now: float) -> None:
         self._move(Trigger.UPGRADED)
@@ -238,10 +241,9 @@ class Connection(Course):
                 case Alarm.LINGER:
                     self._close_transport(now)
                 case Alarm.CLOSE:
-                    self._out.append(a.AbortTransport())
+                    self._drop("the peer did not say goodbye", now)
                 case Alarm.HANDSHAKE:
-                    self._failure = HandshakeTimeout("the opening handshake took too long")
-                    self._out.append(a.AbortTransport())
+                    self._too_slow(now)
                 case _:
                     assert_never(alarm)
         match self._keepalive.due(now):
@@ -249,8 +251,7 @@ class Connection(Course):
                 assert self._websocket is not None
                 self._out.append(a.SendBytes(self._websocket.ping()))
             case Verdict.GONE:
-                self._keepalive.stop()
-                self._out.append(a.AbortTransport())
+                self._drop("the peer did not answer a ping", now)
             case Verdict.NOTHING:
                 pass
         self._tell_session(e.Tick(), now)

@@ -240,6 +240,8 @@ class SessionLost:
 
 
 HandlerAnswer = HandlerReturned | HandlerRaised | HandlerDeclined
+Question = ConnectRequested | CallRequested | SendRequested | RawSendRequested
+"""What is answered with an action that carries the same token."""
 SessionEvent = (
     SessionOpened
     | TextReceived

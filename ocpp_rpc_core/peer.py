@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import replace
 from enum import Enum
 from math import inf
-from typing import Any, Generic, TypeVar, Unpack, overload
+from typing import Any, TypeVar, overload
 
 from . import events as e
-from ._answers import Auth, InboundCall
+from ._answers import CloseInfo, InboundCall, attempt
 from ._http import Handshake
 from ._lifecycle import State
 from ._observers import Observers
-from ._settings import ClientChanges, ClientSettings, PeerSettings, ServerSettings
+from ._settings import ClientChanges, ClientSettings
+from .actions import StartHandler
 from .config import ClientOptions, Entropy, ServerOptions, reconfigure
 from .connection import Connection
-from .registry import Registry, check_duplicates
+from .notices import Closed, Notice
 from .router import Router
 
 
@@ -31,8 +31,6 @@ Timeout = float | None | _Option
 """Seconds; None or infinity for no limit; `DEFAULT` for the option."""
 
 N = TypeVar("N")
-AuthT = TypeVar("AuthT", bound="Auth")
-OnClientT = TypeVar("OnClientT", bound=Callable[[Any], object])
 H = TypeVar("H", bound=Callable[..., object])
 
 
@@ -108,23 +106,59 @@ class Observable:
 
 
 class Peer(Handling, Observable):
-    """Either end of a connection."""
+    """Either end of a connection.  Public methods without an underscore that applications do not need are for drivers."""
 
     def __init__(self, options: ClientOptions | ServerOptions, parent: Router | None = None) -> None:
         Handling.__init__(self, parent)
         Observable.__init__(self)
-        self._connection = Connection(options, self._router, self._observers)
+        self.connection = Connection(options, self._router, self._observers)
+        """The state machine behind it; only a driver may feed it."""
         self._tokens = itertools.count(1)
+        self._close_info = CloseInfo(1006, "")
 
     @property
     def state(self) -> State:
         """`State.CONNECTING`, `OPEN`, `CLOSING` or `CLOSED`."""
-        return self._connection.state
+        return self.connection.state
 
     @property
     def protocol(self) -> str | None:
         """The subprotocol; fixed by the first connection, and demanded on reconnects."""
-        return self._connection.protocol
+        return self.connection.protocol
+
+    # --- For drivers ------------------------------------------------------------
+
+    def notify(self, notice: Notice) -> list[Exception]:
+        """Tell the observers; return what they raised."""
+        if isinstance(notice, Closed):
+            self._close_info = CloseInfo(notice.code, notice.reason)
+        return self._observers.tell(notice)
+
+    def serve(self, start: StartHandler, feed: Callable[[e.Event], None]) -> object:
+        """Call the handler of a request; return its answer, an awaitable of it, or what it raised."""
+        call = InboundCall(start.request_id, start.message_id, start.method, start.params, self, feed)
+        return attempt(start.handler, call)
+
+    @property
+    def is_welcomed(self) -> bool:
+        """Whether `welcome` is to be called once this peer is open; its outcome goes to `welcomed`."""
+        return False
+
+    def welcome(self) -> object:
+        """Call what wants to know of a new client; return its result, an awaitable of it, or what it raised."""
+        raise AssertionError("only servers welcome")
+
+    def welcomed(self, outcome: object) -> e.HandlersReady | e.CloseRequested:
+        """What the outcome of `welcome` means to the connection."""
+        raise AssertionError(outcome)
+
+    def decide(self, handshake: Handshake) -> object:
+        """The application's verdict on a client, an awaitable of it, or what it raised; goes to `decided`."""
+        raise AssertionError(handshake)
+
+    def decided(self, outcome: object) -> e.UpgradeAccepted | e.UpgradeRejected | e.UpgradeCrashed:
+        """What the outcome of `decide` means to the connection."""
+        raise AssertionError(outcome)
 
     def _call(self, method: str, params: Any, timeout: Timeout, *, no_reply: bool) -> e.CallRequested:
         if not isinstance(method, str):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -157,90 +191,9 @@ class ClientPeer(Peer):
 
     def _renew(self) -> None:
         """A closed connection is closed for good; the next one begins with the options as they are now."""
-        self._connection = Connection(self._options, self._router, self._observers)
+        self.connection = Connection(self._options, self._router, self._observers)
         self._connected_as = self._options.identity
 
     def _changed(self, changes: ClientChanges) -> e.Reconfigured:
         self._options = reconfigure(self._options, changes)
         return e.Reconfigured(self._options)
-
-
-class ServerSidePeer(Peer):
-    """A management system's side of one client's connection."""
-
-    def __init__(self, options: ServerOptions, parent: Router) -> None:
-        self._options = options
-        super().__init__(options, parent)
-        self.session: Any = None
-        """What the authentication callback accepted the client with."""
-
-    @property
-    def handshake(self) -> Handshake:
-        """What the client said when it asked to come in."""
-        handshake = self._connection.handshake
-        assert handshake is not None  # applications see a client only after that
-        return handshake
-
-    @property
-    def identity(self) -> str:
-        """The client's identity, from its URL."""
-        return self.handshake.identity
-
-    def _changed(self, changes: PeerSettings) -> e.Reconfigured:
-        self._options = reconfigure(self._options, changes)
-        return e.Reconfigured(self._options)
-
-
-S = TypeVar("S", bound=ServerSidePeer)
-
-
-class ServerPeer(Handling, Observable, Generic[S]):
-    """A server: what it knows of all its clients."""
-
-    def __init__(self, entropy: Entropy, settings: ServerSettings) -> None:
-        Handling.__init__(self)
-        Observable.__init__(self)
-        changes = dict(settings)
-        self._registry: Registry[S] = Registry(settings.get("duplicates", "replace"))
-        changes.pop("duplicates", None)
-        self._options = reconfigure(ServerOptions(entropy=entropy), changes)
-        self._auth: Auth | None = None
-        self._on_client: Callable[[S], object] | None = None
-
-    @property
-    def clients(self) -> tuple[S, ...]:
-        """Every connected client, the oldest first."""
-        return self._registry.clients
-
-    def auth(self, callback: AuthT) -> AuthT:
-        """Decide on each client before it is let in: `@server.auth`, `async def (handshake) -> Accept | Reject`."""
-        self._auth = callback
-        return callback
-
-    def on_client(self, callback: OnClientT) -> OnClientT:
-        """Be called with each accepted client: `@server.on_client`, plain or async.
-
-        The client's calls wait until it returns, or itself makes a call, so handlers registered in it miss
-        nothing.  An async one may live as long as the connection, and is cancelled with it.
-        """
-        self._on_client = callback
-        return callback
-
-    def reconfigure(self, **changes: Unpack[ServerSettings]) -> None:
-        """Change options for clients that connect from now on.
-
-        Raises:
-            TypeError: an option does not exist.
-            ValueError: the result is impossible.
-        """
-        options = dict(changes)
-        if "duplicates" in changes:
-            self._registry.duplicates = check_duplicates(changes["duplicates"])
-            del options["duplicates"]
-        self._options = reconfigure(self._options, options)
-
-    def _client_options(self) -> ServerOptions:
-        """The options of a connection that begins now."""
-        return replace(
-            self._options, authenticate=self._auth is not None, hold_calls=self._on_client is not None
-        )

@@ -7,13 +7,12 @@ from typing import assert_never, final
 
 from . import _codec, notices
 from . import events as e
-from ._context import Context, Everything, Out
-from ._dialects import SEND
+from ._context import Context, Everything, Line, Out
 from ._inbound import Inbound
 from ._outbound import Outbound
 from .actions import CloseSession, RejectCall, SessionAction
 from .config import Options
-from .errors import NotConnected, RPCFrameworkError
+from .errors import LocalProtocolError, NotConnected, RPCFrameworkError
 from .router import Router
 
 EVERYTHING = Everything()
@@ -39,7 +38,6 @@ class Session:
         self._outbound = Outbound(self._context)
         self._inbound = Inbound(self._context, Router() if router is None else router, hold=hold)
         self._bad_messages = 0
-        self._refusing = False
 
     @property
     def protocol(self) -> str | None:
@@ -57,11 +55,18 @@ class Session:
         return self._outbound.idle and self._inbound.idle
 
     def handle(self, event: e.SessionEvent, now: float) -> list[SessionAction]:
-        """Take in one event; return, in order, everything that must now be done."""
+        """Take in one event; return, in order, everything that must now be done.
+
+        After a `CloseSession` nothing more is sent or heard until the next `SessionOpened`.
+
+        Raises:
+            LocalProtocolError: a `SessionOpened` without a `SessionLost` for the one before.
+        """
         out: Out = []
         match event:
             case e.TextReceived(data):
-                self._receive(data, now, out)
+                if data and self._context.talking:  # some charge points send empty messages (features C29)
+                    self._receive(data, now, out)
             case e.HandlerReturned() | e.HandlerRaised() | e.HandlerDeclined() | e.HandlerReplied():
                 self._inbound.answer(event, out)
             case e.CallRequested() | e.SendRequested() | e.RawSendRequested():
@@ -73,22 +78,24 @@ class Session:
             case e.HandlersReady():
                 self._inbound.ready(out)
             case e.SessionOpened(protocol):
-                self._bad_messages = 0
-                self._context.settle(protocol)
-                self._outbound.opened(now, out)
-            case e.SessionLost(reason, last):
-                self._inbound.lost(out)
-                self._outbound.lost(reason, final=last, out=out)
-                self._refusing = last
+                self._open(protocol, now, out)
+            case e.SessionLost(reason, final):
+                self._lose(reason, final=final, out=out)
             case _:
                 assert_never(event)
         return out
 
     def drain(self) -> list[SessionAction]:
-        """Refuse new calls from both sides; the session is `idle` when those under way have ended."""
+        """Refuse new calls from both sides; the session is `idle` when those under way have ended.
+
+        Without a connection there is nothing to wait for: calls that wait for one are given up.
+        """
         out: Out = []
-        self._refusing = True
-        self._inbound.refuse(out)
+        if self._context.talking:
+            self._context.line = Line.DRAINING
+            self._inbound.ready(out)
+        else:
+            self._lose("the session is closing", final=True, out=out)
         return out
 
     def reconfigure(self, options: Options, now: float) -> list[SessionAction]:
@@ -100,27 +107,31 @@ class Session:
         self._outbound.pump(now, out)
         return out
 
+    def _open(self, protocol: str | None, now: float, out: Out) -> None:
+        if self._context.talking:
+            raise LocalProtocolError("the session is open already")
+        self._bad_messages = 0
+        self._context.line = Line.OPEN
+        self._context.settle(protocol)
+        self._outbound.opened(now, out)
+
+    def _lose(self, reason: str, *, final: bool, out: Out) -> None:
+        self._context.line = Line.ENDED if final else Line.WAITING
+        self._inbound.lost(out)
+        self._outbound.lost(reason, final=final, out=out)
+
     def _request(
         self, event: e.CallRequested | e.SendRequested | e.RawSendRequested, now: float, out: Out
     ) -> None:
-        if self._refusing:
-            out.append(
-                RejectCall(event.token, NotConnected("the connection is closing and takes no new calls"))
-            )
+        if self._context.refusing:
+            error = NotConnected("the connection is closing and takes no new calls")
+            out.append(RejectCall(event.token, error))
             return
         if isinstance(event, e.CallRequested):
             self._inbound.ready(out)  # an application that calls is ready to be called (features S12)
-        if isinstance(event, e.SendRequested) and SEND not in self._context.dialect.message_types:
-            error = RPCFrameworkError(
-                f"there is no SEND in {self.protocol or 'this subprotocol'}, only in ocpp2.1"
-            )
-            out.append(RejectCall(event.token, error))
-            return
         self._outbound.request(event, now, out)
 
     def _receive(self, data: str | bytes, now: float, out: Out) -> None:
-        if not data:  # some charge points send empty messages (features C29)
-            return
         context = self._context
         if notices.MessageEvent in context.wanted:
             context.report(notices.MessageEvent(data, outbound=False), out)
@@ -164,8 +175,9 @@ class Session:
                 "description": error.message,
                 "details": error.details,
             }
-        text = f"a {answer} answers no call of ours, its message id is {message_id[:36]}"
-        raise _codec.Undecodable(RPCFrameworkError(text, details), None)  # features C31
+        # What the peer wrote stays out of the text, which may become a close reason.
+        error = RPCFrameworkError(f"the {answer} answers no call of ours", details)
+        raise _codec.Undecodable(error, None)  # features C31
 
     def _receive_bad(self, data: str | bytes, bad: _codec.Undecodable, now: float, out: Out) -> None:
         context, error = self._context, bad.error
@@ -175,9 +187,12 @@ class Session:
         if bad.answer_id is not None and not closing:
             response = _codec.call_error(bad.answer_id, error, context.dialect)
         context.report(notices.BadMessage(data, error, response), out)
+        if closing:
+            context.line = Line.ENDED  # so that the next call is not sent in vain
         if bad.settles is not None:  # better an error than a time-out
             self._outbound.error(bad.settles, error, now, out)
         if closing:
+            self._lose(error.message, final=True, out=out)
             out.append(CloseSession(1002, error.message))
         elif response is not None:
             context.send(_codec.encode(response), out)

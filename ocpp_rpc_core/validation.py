@@ -27,7 +27,7 @@ KEYWORD_CODES: Mapping[str, str] = {
 }
 """The keyword of JSON Schema that refused → the error code; it is FormatViolation for all others."""
 
-_LONGEST_MESSAGE = 255  # an errorDescription may have no more characters (rule 19)
+_LONGEST_MESSAGE = 255  # an errorDescription may have no more characters (rule 7)
 _ID = re.compile(r"(?:urn:(?:.*:)?)?(?P<method>[^:]+?)(?P<kind>\.req|\.conf|\.send|Request|Response)")
 _KINDS = {
     ".req": "request",

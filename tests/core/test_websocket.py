@@ -90,7 +90,10 @@ GOOD = {
         ],
         [PingReceived(frame(PONG, masked=False)), PongReceived(b""), Message("ab"), Message("c")],
     ),
-    "close": ([close_frame(1000, "bye", masked=True)], [CloseReceived(1000, "bye", close_frame(1000))]),
+    "close": (
+        [close_frame(1000, "bye", masked=True)],
+        [CloseReceived(1000, "bye", close_frame(1000, "bye"))],
+    ),
     "close without code": ([frame(CLOSE)], [CloseReceived(1005, "", frame(CLOSE, masked=False))]),
     "close of the application's": (
         [close_frame(4999, masked=True)],
@@ -211,14 +214,15 @@ def test_unsendable_codes_are_refused(code):
     assert ws.close(1000)
 
 
-def test_replies_are_short():
-    """A pong repeats the payload; a close frame repeats the code, not the reason."""
+@pytest.mark.feature("C12")
+def test_replies_repeat_what_was_said():
+    """A pong repeats the payload; a close frame repeats code and reason, so both sides agree on them."""
     ws = websocket(client=True)
     [pong, closed] = feed(
         ws, frame(PING, b"p" * 125, masked=False) + close_frame(3000, "r" * 123, masked=False)
     )
     assert pong.reply == frame(PONG, b"p" * 125)
-    assert closed == CloseReceived(3000, "r" * 123, close_frame(3000, masked=True))
+    assert closed == CloseReceived(3000, "r" * 123, close_frame(3000, "r" * 123, masked=True))
 
 
 # --- What we send ---------------------------------------------------------------------------------

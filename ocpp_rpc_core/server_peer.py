@@ -1,0 +1,182 @@
+"""The management system's side of `peer`: what a server knows of all its clients, and of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Generic, TypeVar, Unpack
+
+from . import events as e
+from . import notices as n
+from ._answers import Accept, Auth, attempt, verdict_event
+from ._http import Handshake
+from ._settings import PeerSettings, ServerSettings
+from .config import Entropy, ServerOptions, reconfigure
+from .peer import Handling, Observable, Peer
+from .registry import Registry, check_duplicates
+from .router import Router
+
+AuthT = TypeVar("AuthT", bound="Auth")
+OnClientT = TypeVar("OnClientT", bound=Callable[[Any], object])
+
+
+class ServerSidePeer(Peer):
+    """A management system's side of one client's connection."""
+
+    def __init__(self, server: ServerPeer[Any]) -> None:
+        self._server = server
+        self._options = server.client_options()
+        super().__init__(self._options, server.router)
+        self.session: Any = None
+        """What the authentication callback accepted the client with."""
+        self.leave: Callable[[e.CloseRequested], None] = _unattached
+        """Where the server sends its wish to close this connection; set by the driver."""
+
+    @property
+    def handshake(self) -> Handshake:
+        """What the client said when it asked to come in."""
+        handshake = self.connection.handshake
+        assert handshake is not None  # applications see a client only after that
+        return handshake
+
+    @property
+    def identity(self) -> str:
+        """The client's identity, from its URL."""
+        return self.handshake.identity
+
+    @property
+    def is_welcomed(self) -> bool:
+        """Whether the application wants to know of this client, which has not been sent away already."""
+        return self._server.welcome is not None and self in self._server.clients
+
+    def welcome(self) -> object:
+        """Call the application's `on_client` callback."""
+        return attempt(self._server.welcome, self)
+
+    def welcomed(self, outcome: object) -> e.HandlersReady | e.CloseRequested:
+        """The callback ended: serve the client, or send it away if the callback failed."""
+        if isinstance(outcome, Exception):
+            self._server.notify(n.ServerError(outcome))
+            return e.CloseRequested(1011, "internal error")
+        return e.HandlersReady()
+
+    def decide(self, handshake: Handshake) -> object:
+        """Ask the application's `auth` callback."""
+        return self._server.judge(handshake)
+
+    def decided(self, outcome: object) -> e.UpgradeAccepted | e.UpgradeRejected | e.UpgradeCrashed:
+        """The callback ended."""
+        if isinstance(outcome, Accept):
+            self.session = outcome.session
+        return verdict_event(outcome)
+
+    def notify(self, notice: n.Notice) -> list[Exception]:
+        """Tell the observers, and the server what concerns it."""
+        failures = super().notify(notice)
+        if isinstance(notice, n.UpgradeAborted):
+            failures += self._server.notify(notice)
+        elif isinstance(notice, n.Opened):
+            failures += self._server.arrived(self)
+        elif isinstance(notice, n.Closed):
+            self._server.left(self)
+        return failures
+
+    def _changed(self, changes: PeerSettings) -> e.Reconfigured:
+        self._options = reconfigure(self._options, changes)
+        return e.Reconfigured(self._options)
+
+
+S = TypeVar("S", bound=ServerSidePeer)
+
+
+class ServerPeer(Handling, Observable, Generic[S]):
+    """A server: what it knows of all its clients."""
+
+    def __init__(self, entropy: Entropy, settings: ServerSettings) -> None:
+        Handling.__init__(self)
+        Observable.__init__(self)
+        changes = dict(settings)
+        self._registry: Registry[S] = Registry(settings.get("duplicates", "replace"))
+        changes.pop("duplicates", None)
+        self._options = reconfigure(ServerOptions(entropy=entropy), changes)
+        self._auth: Auth | None = None
+        self.welcome: Callable[[S], object] | None = None
+        """The application's `on_client` callback."""
+
+    @property
+    def clients(self) -> tuple[S, ...]:
+        """Every connected client, the oldest first."""
+        return self._registry.clients
+
+    def auth(self, callback: AuthT) -> AuthT:
+        """Decide on each client before it is let in: `@server.auth`, `async def (handshake) -> Accept | Reject`."""
+        self._auth = callback
+        return callback
+
+    def on_client(self, callback: OnClientT) -> OnClientT:
+        """Be called with each accepted client: `@server.on_client`, plain or async.
+
+        The client's calls wait until it returns, or itself makes a call, so handlers registered in it miss
+        nothing.  An async one may live as long as the connection, and is cancelled with it.
+        """
+        self.welcome = callback
+        return callback
+
+    def reconfigure(self, **changes: Unpack[ServerSettings]) -> None:
+        """Change options for clients that connect from now on.
+
+        Raises:
+            TypeError: an option does not exist.
+            ValueError: the result is impossible.
+        """
+        options = dict(changes)
+        if "duplicates" in changes:
+            self._registry.duplicates = check_duplicates(changes["duplicates"])
+            del options["duplicates"]
+        self._options = reconfigure(self._options, options)
+
+    def client_options(self) -> ServerOptions:
+        """The options of a connection that begins now."""
+        return replace(
+            self._options, authenticate=self._auth is not None, hold_calls=self.welcome is not None
+        )
+
+    # --- For drivers ------------------------------------------------------------
+
+    @property
+    def router(self) -> Router:
+        """The handlers for every client."""
+        return self._router
+
+    def notify(self, notice: n.Notice) -> list[Exception]:
+        """Tell the observers; return what they raised."""
+        return self._observers.tell(notice)
+
+    def judge(self, handshake: Handshake) -> object:
+        """The verdict of the `auth` callback, or an awaitable of it."""
+        return attempt(self._auth, handshake)
+
+    def arrived(self, client: S) -> list[Exception]:
+        """A client was let in; who must leave for it is told so.  Returns what observers raised."""
+        for leaving in self._registry.add(client):
+            leaving.leave(e.CloseRequested(1008, "this identity is connected elsewhere"))
+        return self.notify(n.ClientConnected(client)) if client in self.clients else []
+
+    def left(self, client: S) -> None:
+        """A client is gone."""
+        self._registry.remove(client)
+
+
+def _unattached(wish: e.CloseRequested) -> None:
+    raise AssertionError(wish)
+
+
+def listening_url(address: object, host: str | None, *, secure: bool) -> tuple[str, int | None]:
+    """The URL that clients connect to, without the identity, and the port (None for a Unix socket)."""
+    scheme = "wss" if secure else "ws"
+    if not isinstance(address, tuple):
+        return f"{scheme}+unix://{address}", None
+    port = int(address[1])
+    if host in (None, "", "0.0.0.0", "::"):  # noqa: S104 - what is listened on is not what is connected to
+        host = "localhost"
+    return f"{scheme}://{f'[{host}]' if ':' in str(host) else host}:{port}", port

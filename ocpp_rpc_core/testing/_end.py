@@ -1,0 +1,204 @@
+"""One end of a simulated link: what an adapter does for a connection, and what its application sees."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+from math import inf
+from typing import TYPE_CHECKING, Any, assert_never, final
+
+from ocpp_rpc_core import actions as a, events as e
+from ocpp_rpc_core._answers import Verdict, answer_event, verdict_event
+from ocpp_rpc_core._http import Handshake
+from ocpp_rpc_core.connection import Connection
+from ocpp_rpc_core.notices import Notice
+
+from ._link import Way
+
+if TYPE_CHECKING:
+    from ._pair import Pair
+
+
+class Pending(Enum):
+    PENDING = "PENDING"
+
+
+PENDING = Pending.PENDING
+"""What a handler, or `auth`, returns to answer later: `End.answer`, `End.decide`."""
+
+
+@final
+class End:
+    """One connection of a `Pair`, and whatever its adapter would know of it."""
+
+    def __init__(self, connection: Connection, pair: Pair) -> None:
+        self.connection = connection
+        self.outcomes: dict[int, object] = {}
+        """What became of each call, send and connect, by token: the result, or the exception."""
+        self.notices: list[Notice] = []
+        """Everything it reported, in order."""
+        self.running: dict[int, a.StartHandler] = {}
+        """The handlers that have not answered, by request id."""
+        self.cancelled: list[a.StartHandler] = []
+        """The handlers that were cancelled."""
+        self.asked: Handshake | None = None
+        """Who waits for the verdict of `auth`."""
+        self._pair = pair
+        self._inbox: deque[e.Event] = deque()
+        self._busy = False
+        self._ways: tuple[Way, Way] | None = None  # in and out
+        self._closing = False
+        self._news: deque[e.Event] = deque()  # of the transport, not yet told
+
+    @property
+    def connected(self) -> bool:
+        """Whether it has a byte stream."""
+        return self._ways is not None
+
+    @property
+    def next(self) -> float | None:
+        """When something arrives or falls due here, or None."""
+        times = (self.connection.deadline, self._ways and self._ways[0].next)
+        return min((at for at in times if at is not None), default=None)
+
+    # --- What an application says ---------------------------------------------
+
+    def call(
+        self, method: str, params: Any = None, *, timeout: float | None = None, no_reply: bool = False
+    ) -> int:
+        """Call the peer; the outcome will be in `outcomes` under the token returned."""
+        token = self._pair.token()
+        self.tell(e.CallRequested(token, method, {} if params is None else params, timeout, no_reply))
+        return token
+
+    def ask(self, method: str, params: Any = None) -> Any:
+        """Call the peer, deliver everything, and return the result or raise the error."""
+        token = self.call(method, params)
+        self._pair.deliver()
+        outcome = self.outcomes[token]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def answer(self, request_id: int, answer: object) -> None:
+        """End a handler with a result, an exception or `NOREPLY`."""
+        self.running.pop(request_id, None)
+        self.tell(answer_event(request_id, answer))
+
+    def decide(self, verdict: Verdict) -> None:
+        """Let the client in or turn it away."""
+        self.asked = None
+        self.tell(verdict_event(verdict))
+
+    def close(self, code: int = 1000, reason: str = "", *, drain: bool = False) -> None:
+        """Close the connection."""
+        self.tell(e.CloseRequested(code, reason, drain))
+
+    def tell(self, event: e.Event) -> None:
+        """Feed one event to the connection and do what it asks for."""
+        self._inbox.append(event)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._inbox:
+                for action in self.connection.handle(self._inbox.popleft(), self._pair.now):
+                    self._perform(action)
+        finally:
+            self._busy = False
+
+    # --- What the link says ---------------------------------------------------
+
+    def receive(self, limit: float = inf) -> bool:
+        """Let the next thing that has arrived happen, of bytes at most `limit`; False if there is nothing."""
+        event: e.Event | None = None
+        if self._news:
+            event = self._news.popleft()
+        elif self._ways is not None:
+            incoming, outgoing = self._ways
+            if self._closing and outgoing.empty:
+                outgoing.send(e.TransportClosed(), self._pair.now)
+                event = e.TransportClosed()
+            else:
+                event = incoming.take(self._pair.now, limit)
+            if isinstance(event, e.TransportClosed):
+                self._ways = None
+        if event is None:
+            return False
+        self.tell(event)
+        return True
+
+    def join(self, incoming: Way, outgoing: Way) -> None:
+        """The byte stream is up."""
+        self._ways, self._closing = (incoming, outgoing), False
+        self._news.append(e.TransportOpened())
+
+    def lose(self, error: Exception | None = None) -> None:
+        """The byte stream breaks here, and nothing more gets through; the other end does not notice."""
+        if self._ways is not None:
+            for way in self._ways:
+                way.cut()
+            self._ways = None
+            self._news.append(e.TransportClosed(error))
+
+    def fail(self, error: Exception) -> None:
+        """The byte stream could not be opened."""
+        self._news.append(e.TransportFailed(error))
+
+    # --- What the connection asks for -----------------------------------------
+
+    def _perform(self, action: a.Action) -> None:
+        match action:
+            case a.SendBytes(data):
+                if self._ways is not None and not self._closing:
+                    self._ways[1].send(e.BytesReceived(data), self._pair.now)
+            case a.OpenTransport():
+                self._pair.dialling = True
+            case a.CloseTransport():
+                self._closing = True
+            case a.AbortTransport():
+                self._abort()
+            case a.DecideUpgrade(handshake):
+                self.asked = handshake
+                verdict = PENDING if self._pair.auth is None else self._pair.auth(handshake)
+                if verdict is not PENDING:
+                    self.decide(verdict)
+            case a.CancelUpgrade():
+                self.asked = None
+            case a.StartHandler():
+                self._start(action)
+            case a.CancelHandler(request_id):
+                self.cancelled.append(self.running.pop(request_id))
+            case a.ResolveConnect(token, outcome) | a.ResolveCall(token, outcome):
+                self._settle(token, outcome)
+            case a.RejectConnect(token, error) | a.RejectCall(token, error):
+                self._settle(token, error)
+            case a.Report(notice):
+                self.notices.append(notice)
+            case _:
+                assert_never(action)
+
+    def _abort(self) -> None:
+        if self._ways is not None:
+            incoming, outgoing = self._ways
+            incoming.cut()
+            outgoing.cut_short(e.TransportClosed(ConnectionResetError("aborted")), self._pair.now)
+            self._ways = None
+            self._news.append(e.TransportClosed())
+        elif self._pair.dialling:
+            self._pair.dialling = False
+            self.fail(ConnectionAbortedError("aborted"))
+
+    def _start(self, call: a.StartHandler) -> None:
+        assert callable(call.handler), f"the handler of {call.method} must be a plain function"
+        self.running[call.request_id] = call
+        try:
+            answer = call.handler(call)
+        except Exception as error:  # noqa: BLE001 - the application's, and the peer shall hear of it
+            answer = error
+        if answer is not PENDING:
+            self.answer(call.request_id, answer)
+
+    def _settle(self, token: int, outcome: object) -> None:
+        assert token not in self.outcomes, f"token {token} has two outcomes"
+        self.outcomes[token] = outcome

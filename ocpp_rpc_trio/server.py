@@ -1,0 +1,170 @@
+"""The management system's side on trio: listens, accepts, and offers each client to the application."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+from typing import Unpack
+
+import trio
+
+from ocpp_rpc_core import State, events, notices as n
+from ocpp_rpc_core._settings import PeerSettings, ServerSettings
+from ocpp_rpc_core.server_peer import ServerPeer, ServerSidePeer, listening_url
+
+from .client import Calling, transport_opened
+from .driver import BROKEN, Driver, Observed, Scoped, Stream, logged, logger, secured, tell
+
+
+class RPCServerClient(Calling, ServerSidePeer):
+    """The server's side of one client's connection; `handshake` and `session` tell who it is."""
+
+    def __init__(self, server: RPCServer, nursery: trio.Nursery) -> None:
+        ServerSidePeer.__init__(self, server)
+        self._attached = Driver(self, nursery)
+        self.leave = self._attached.feed
+
+    def reconfigure(self, **changes: Unpack[PeerSettings]) -> None:
+        """Change options of this connection at once; raises what `RPCServer.reconfigure` raises."""
+        self._driver.feed(self._changed(changes))
+
+
+class Listener:
+    """A socket, or several with the same port, that clients connect to."""
+
+    def __init__(self, url: str, port: int | None) -> None:
+        self.url = url
+        """What clients connect to, without the identity."""
+        self.port = port
+        """The TCP port; None for a Unix socket."""
+        self.scope = trio.CancelScope()
+        self.done = trio.Event()
+
+    async def close(self) -> None:
+        """Accept nobody any more; who is connected stays."""
+        self.scope.cancel()
+        await self.done.wait()
+
+
+class RPCServer(Observed, ServerPeer[RPCServerClient], Scoped):
+    """A management system: `async with RPCServer(protocols=["ocpp1.6"]) as server: await server.listen(9000)`.
+
+    Leaving the block closes the server and everything it started.
+    """
+
+    def __init__(self, **options: Unpack[ServerSettings]) -> None:
+        ServerPeer.__init__(self, os.urandom, options)
+        self._state = State.OPEN
+        self._listeners: list[Listener] = []
+        self._connections: set[RPCServerClient] = set()
+        self._one_gone = trio.Event()
+        self._closed = trio.Event()
+
+    async def __aenter__(self) -> RPCServer:
+        await self._enter(self.close)
+        return self
+
+    # --- Clients come -----------------------------------------------------------
+
+    async def listen(
+        self,
+        port: int = 0,
+        host: str | None = None,
+        *,
+        path: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> Listener:
+        """Accept clients on a TCP port (0: any free one) of `host` (None: all), or on a Unix socket at `path`.
+
+        Raises:
+            OSError: the address cannot be used.
+            RuntimeError: the server is not entered, or closed.
+        """
+        if self._nursery is None or self._state is not State.OPEN:
+            raise RuntimeError("the server must be entered (async with) and not closed to listen")
+        sockets = await _tcp_listeners(port, host) if path is None else [await _unix_listener(path)]
+        listener = Listener(*listening_url(sockets[0].socket.getsockname(), host, secure=tls is not None))
+        self._listeners.append(listener)
+        self._nursery.start_soon(self._accept, listener, sockets, tls)
+        return listener
+
+    async def _accept(
+        self, listener: Listener, sockets: list[trio.SocketListener], tls: ssl.SSLContext | None
+    ) -> None:
+        async def serve(stream: trio.SocketStream) -> None:
+            try:
+                with trio.fail_after(self._options.handshake_timeout):
+                    secure = stream if tls is None else await secured(stream, tls, server_side=True)
+                await self.handle_stream(secure)
+            except (*BROKEN, trio.TooSlowError):
+                logger.debug("a client went away, or failed, in its TLS handshake", exc_info=True)
+            except Exception as error:  # noqa: BLE001 - the others are to be served
+                logged(error)
+                tell(self, n.ServerError(error))
+
+        with listener.scope:
+            await trio.serve_listeners(serve, sockets, handler_nursery=self._nursery)
+        listener.done.set()
+
+    async def handle_stream(self, stream: Stream, initial: bytes = b"") -> None:
+        """Serve one client on a byte stream of your own, until it is closed.
+
+        `initial` is what was read from it already, from the first byte of the request on.
+        """
+        async with trio.open_nursery() as nursery:
+            client = RPCServerClient(self, nursery)
+            self._connections.add(client)
+            if self._state is not State.OPEN:
+                client.leave(events.CloseRequested())
+            try:
+                await client._driver.serve(stream, transport_opened(stream), initial)
+            finally:
+                self._connections.discard(client)
+                self._one_gone.set()
+                nursery.cancel_scope.cancel()
+
+    # --- Clients go -------------------------------------------------------------
+
+    async def close(
+        self, code: int = 1001, reason: str = "", *, await_pending: bool = False, force: bool = False
+    ) -> None:
+        """Accept nobody any more, close every client as `RPCClient.close` does, and wait until all are gone."""
+        if self._state is State.OPEN:
+            self._state = State.CLOSING
+            tell(self, n.ServerClosing())
+        event = events.AbortRequested() if force else events.CloseRequested(code, reason, await_pending)
+        for client in tuple(self._connections):
+            client._driver.feed(event)
+        for listener in self._listeners:
+            await listener.close()
+        while self._connections:
+            self._one_gone = trio.Event()
+            await self._one_gone.wait()
+        if self._state is State.CLOSING:
+            self._state = State.CLOSED
+            tell(self, n.ServerClosed())
+            self._closed.set()
+
+    async def wait_closed(self) -> None:
+        """Wait until the server has closed."""
+        await self._closed.wait()
+
+
+async def _tcp_listeners(port: int, host: str | None) -> list[trio.SocketListener]:
+    listeners = await trio.open_tcp_listeners(port, host=host)
+    if port == 0 and len(listeners) > 1:  # each got a port of its own
+        number = int(listeners[0].socket.getsockname()[1])
+        for listener in listeners:
+            await listener.aclose()
+        listeners = await trio.open_tcp_listeners(number, host=host)
+    return listeners
+
+
+async def _unix_listener(path: str) -> trio.SocketListener:
+    if Path(path).is_socket():  # left behind by somebody who is gone
+        Path(path).unlink()
+    listening = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
+    await listening.bind(path)
+    listening.listen()
+    return trio.SocketListener(listening)
