@@ -78,6 +78,8 @@ from .session import Session
 from .validation import Validator, create_validator
 
 __all__ = [
+    "DEFAULT",
+    "NOREPLY",
     "Accept",
     "Backoff",
     "BadMessage",
@@ -94,7 +96,6 @@ __all__ = [
     "Connecting",
     "Connection",
     "ConnectionLost",
-    "DEFAULT",
     "Disconnected",
     "ExponentialBackoff",
     "HTTPResponse",
@@ -105,7 +106,6 @@ __all__ = [
     "InvalidHandshake",
     "LocalProtocolError",
     "MessageEvent",
-    "NOREPLY",
     "NotConnected",
     "Notice",
     "OCPPBackoff",

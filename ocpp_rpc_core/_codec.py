@@ -95,7 +95,7 @@ def _integer(digits: str) -> int:
 
 def _real(digits: str) -> float:
     number = float(digits)
-    return number if len(digits) <= MAX_DIGITS and number - number == 0 else _refuse(digits)  # noqa: PLR0124
+    return number if len(digits) <= MAX_DIGITS and number - number == 0 else _refuse(digits)
 
 
 _read = json.JSONDecoder(parse_int=_integer, parse_float=_real, parse_constant=_refuse).decode
@@ -171,7 +171,7 @@ def _decode_response(
     kind: int, message_id: str, frame: list[Any], dialect: Dialect
 ) -> CallResult | CallError | CallResultError:
     if kind == CALLRESULT:
-        if len(frame) == 3:  # noqa: PLR2004 - rule 3
+        if len(frame) == 3:
             result = frame[2]
             if result is None and dialect.empty_for_null:
                 result = {}
@@ -180,7 +180,7 @@ def _decode_response(
         raise Undecodable(RPCFrameworkError(problem), None, message_id)
     # Peers are known to leave out description and details: the code is enough to settle a call.
     match frame:
-        case [_, _, str(code), *rest] if len(rest) <= 2:  # noqa: PLR2004 - rule 3
+        case [_, _, str(code), *rest] if len(rest) <= 2:
             description = rest[0] if rest and isinstance(rest[0], str) else ""
             details = cast("dict[str, Any]", rest[1]) if len(rest) > 1 and isinstance(rest[1], dict) else {}
             error = create_rpc_error(code, description, details)

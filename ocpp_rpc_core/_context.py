@@ -1,4 +1,4 @@
-"""What both directions of a session share: the line to the peer, its dialect, strict mode, and who listens."""
+"""What both directions of a session share: the line to the peer, its dialect, strict mode, who listens."""
 
 from __future__ import annotations
 

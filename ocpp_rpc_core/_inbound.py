@@ -174,7 +174,7 @@ class Inbound:
             return payload, _codec.encode(payload)
 
     def _as_rpc_error(self, error: BaseException) -> RPCError:
-        """What the peer is told of an exception: nothing but that it happened, unless asked (features S6, C22)."""
+        """What the peer is told of an exception: only that it happened, unless asked (features S6, C22)."""
         if isinstance(error, RPCError):
             return error
         internal = RPCInternalError("the handler failed")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, TypeVar, final, get_args
 
@@ -20,7 +20,7 @@ class Observers:
     __slots__ = ("_callbacks",)
 
     def __init__(self) -> None:
-        self._callbacks: dict[type, list[Callback]] = {}
+        self._callbacks: dict[object, list[Callback]] = {}
 
     def __contains__(self, kind: object) -> bool:
         return kind in self._callbacks
@@ -31,7 +31,7 @@ class Observers:
         for callback in tuple(self._callbacks.get(type(notice), ())):
             try:
                 callback(notice)
-            except Exception as error:  # noqa: BLE001, PERF203 - the others want to hear it, too
+            except Exception as error:  # noqa: BLE001 - the others want to hear it, too
                 failures.append(error)
         return failures
 
@@ -57,7 +57,7 @@ class Observers:
                 del self._callbacks[kind]
 
     @contextmanager
-    def subscribed(self, callback: Callback, kinds: tuple[type, ...]) -> Iterator[None]:
+    def subscribed(self, callback: Callback, kinds: tuple[type, ...]) -> Generator[None, None, None]:
         """Within the block, call `callback` with every notice of these types (all, if there are none)."""
         added: list[type] = []
         try:

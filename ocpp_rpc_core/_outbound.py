@@ -44,7 +44,7 @@ class _InFlight:
 
 @final
 class Outbound:
-    """Calls go out in order, at most `call_concurrency` unanswered at once (rule 15); all else goes at once."""
+    """Calls go out in order, at most `call_concurrency` unanswered at once (rule 15); the rest at once."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -67,7 +67,7 @@ class Outbound:
     # --- The connection -------------------------------------------------------
 
     def opened(self, now: float, out: Out) -> None:
-        """Send what was queued meanwhile: what needs no answer first, then calls as far as the window allows."""
+        """Send what was queued: what needs no answer first, then calls as far as the window allows."""
         unwritten, self._unwritten = self._unwritten, OrderedDict()
         for request in unwritten.values():
             if letter := self._write_down(request, out):
@@ -79,7 +79,7 @@ class Outbound:
         self.pump(now, out)
 
     def lost(self, reason: str, *, final: bool, out: Out) -> None:
-        """Settle what was in flight; what was never sent waits for the next connection, if there will be one."""
+        """Settle what was in flight; what was never sent waits for the next connection, unless `final`."""
         for flight in self._pending.values():
             if flight.wanted:
                 lost = ConnectionLost(f"the connection ended before the answer came: {reason}")

@@ -24,7 +24,7 @@ class PeerSettings(TypedDict, total=False):
     max_message_size: float | None
     compression: bool
     handshake_timeout: float | None
-    close_timeout: float
+    close_timeout: float | None
     new_message_id: Callable[[], str] | None
 
 

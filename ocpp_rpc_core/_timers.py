@@ -1,4 +1,4 @@
-"""When something is due: named alarms of the connection, and lanes of call deadlines that never need a scan."""
+"""When something is due: named alarms, and deadlines of calls that are never scanned."""
 
 from collections import OrderedDict
 from collections.abc import Hashable

@@ -20,7 +20,7 @@ class Backoff(Protocol):
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExponentialBackoff:
-    """Delays that grow by `factor` from `initial` to `maximum` seconds, spread by up to `jitter` of themselves.
+    """Delays that grow by `factor` from `initial` to `maximum` seconds, spread by `jitter` of themselves.
 
     The spread stays below `maximum`, so stations that lost the same server do not return in step.
     """

@@ -9,6 +9,7 @@ from math import inf
 from typing import Any, TypeVar, final
 
 from ._handshake import ClientHandshake
+from ._headers import is_token
 from ._url import Endpoint, basic_header, parse_endpoint
 from .backoff import Backoff, ExponentialBackoff
 from .validation import Validator, standard_validator
@@ -62,25 +63,21 @@ class Options:
             object.__setattr__(self, name, tuple(value))
         if self.new_message_id is None:
             object.__setattr__(self, "new_message_id", message_ids(self.entropy))
-        self._check_numbers()
+        self._check_values()
         object.__setattr__(self, "validators", self._choose_validators())
 
-    def _check_numbers(self) -> None:
-        for name in (
-            "call_timeout",
-            "call_concurrency",
-            "max_message_size",
-            "handshake_timeout",
-            "close_timeout",
-        ):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be more than 0, not {getattr(self, name)!r}")
-        for name in ("ping_interval", "max_bad_messages"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)!r}")
+    def _check_values(self) -> None:
+        for protocol in self.protocols:
+            if not (isinstance(protocol, str) and is_token(protocol)):
+                raise ValueError(f"protocols: {protocol!r} cannot be the name of a subprotocol (RFC 6455 4.1)")
+        above = ("call_timeout", "call_concurrency", "max_message_size", "handshake_timeout", "close_timeout")
+        for name in (*above, "ping_interval", "max_bad_messages"):
+            value: object = getattr(self, name)
+            if not isinstance(value, int | float) or not (value > 0 if name in above else value >= 0):
+                raise ValueError(f"{name} must be a number, {'more than 0' if name in above else '0 or more'}, not {value!r}")
 
     def _choose_validators(self) -> dict[str, Validator]:
-        if self.strict_mode is False or self.strict_mode == ():
+        if not self.strict_mode:
             return {}
         if not self.protocols:
             raise ValueError("strict_mode needs at least one subprotocol: pass protocols=[...]")
@@ -129,9 +126,9 @@ class ClientOptions(Options):
     """A ws or wss URL; the identity is appended to its path (rule 30)."""
     identity: str = ""
     """The charging station's identity, as it is (percent-encoded for you)."""
-    password: str | bytes | None = None
+    password: str | bytes | None = field(default=None, repr=False)
     """For HTTP Basic auth; text is sent as UTF-8."""
-    headers: Mapping[str, str] | Sequence[tuple[str, str]] = ()
+    headers: Mapping[str, str] | Sequence[tuple[str, str]] = field(default=(), repr=False)
     """Further headers of the upgrade request."""
     query: Mapping[str, str] | str | None = None
     """Further query parameters of the URL."""
@@ -148,7 +145,7 @@ class ClientOptions(Options):
     """The endpoint, taken apart."""
 
     def __post_init__(self) -> None:
-        super(ClientOptions, self).__post_init__()  # noqa: UP008 - slots make a new class, which breaks super()
+        super(ClientOptions, self).__post_init__()
         if not self.max_reconnects >= 0:
             raise ValueError(f"max_reconnects must be 0 or more, not {self.max_reconnects!r}")
         object.__setattr__(self, "url", parse_endpoint(self.endpoint, self.identity, self.query))
@@ -184,6 +181,7 @@ _LIMITS = frozenset(
         "max_bad_messages",
         "max_message_size",
         "handshake_timeout",
+        "close_timeout",
         "max_reconnects",
     }
 )

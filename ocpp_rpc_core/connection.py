@@ -166,7 +166,8 @@ class Connection(Course):
         elif self._dialling is not None:
             self._opening = o.ClientOpening(self._dialling.options, self._dialling.protocols)
             self._out.append(a.SendBytes(self._opening.request()))
-        elif isinstance(self._options, ServerOptions):
+        else:
+            assert isinstance(self._options, ServerOptions)
             self._opening = o.ServerOpening(self._options, event)
             self._set(Alarm.HANDSHAKE, self._options.handshake_timeout, now)
 
@@ -209,7 +210,8 @@ class Connection(Course):
         if self._websocket is not None:
             self._keepalive.heard(now)
             self._receive_frames(self._websocket, data, now)
-        elif self._opening is not None:
+        else:
+            assert self._opening is not None
             self._follow(self._opening.receive(data), now)
 
     def _receive_frames(self, websocket: ws.WebSocket, data: bytes, now: float) -> None:
@@ -246,12 +248,10 @@ class Connection(Course):
                     self._too_slow(now)
                 case _:
                     assert_never(alarm)
-        match self._keepalive.due(now):
-            case Verdict.PING:
-                assert self._websocket is not None
-                self._out.append(a.SendBytes(self._websocket.ping()))
-            case Verdict.GONE:
-                self._drop("the peer did not answer a ping", now)
-            case Verdict.NOTHING:
-                pass
+        verdict = self._keepalive.due(now)
+        if verdict is Verdict.PING:
+            assert self._websocket is not None
+            self._out.append(a.SendBytes(self._websocket.ping()))
+        elif verdict is Verdict.GONE:
+            self._drop("the peer did not answer a ping", now)
         self._tell_session(e.Tick(), now)

@@ -41,9 +41,7 @@ class Inbox:
     the present event are done, so that everything happens in the order it was decided.
     """
 
-    def __init__(
-        self, connection: Connection, clock: Callable[[], float], perform: Callable[[Action], None]
-    ) -> None:
+    def __init__(self, connection: Connection, clock: Callable[[], float], perform: Callable[[Action], None]) -> None:
         self._connection = connection
         self._clock = clock
         self._perform = perform
@@ -70,9 +68,7 @@ class Mailbox(Generic[N]):
     Use it as a context manager: outside the block nothing is gathered.
     """
 
-    def __init__(
-        self, observers: Observers, kinds: tuple[type[N], ...], limit: int, ring: Callable[[], None]
-    ) -> None:
+    def __init__(self, observers: Observers, kinds: tuple[type[N], ...], limit: int, ring: Callable[[], None]) -> None:
         self._subscription = observers.subscribed(self._push, kinds)
         self._notices: deque[N] = deque()
         self._limit = limit

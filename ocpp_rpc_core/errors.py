@@ -13,9 +13,7 @@ class RPCError(Exception):
 
     default_code: ClassVar[str] = "GenericError"
 
-    def __init__(
-        self, message: str = "", details: dict[str, Any] | None = None, *, code: str | None = None
-    ) -> None:
+    def __init__(self, message: str = "", details: dict[str, Any] | None = None, *, code: str | None = None) -> None:
         super().__init__(message)
         self.code = self.default_code if code is None else code
         self.message = message

@@ -106,7 +106,7 @@ class Observable:
 
 
 class Peer(Handling, Observable):
-    """Either end of a connection.  Public methods without an underscore that applications do not need are for drivers."""
+    """Either end of a connection; some of its methods are for drivers, and say so."""
 
     def __init__(self, options: ClientOptions | ServerOptions, parent: Router | None = None) -> None:
         Handling.__init__(self, parent)

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Generic, TypeVar, Unpack
 
-from . import events as e
-from . import notices as n
+from . import events as e, notices as n
 from ._answers import Accept, Auth, attempt, verdict_event
 from ._http import Handshake
 from ._settings import PeerSettings, ServerSettings
@@ -137,9 +136,7 @@ class ServerPeer(Handling, Observable, Generic[S]):
 
     def client_options(self) -> ServerOptions:
         """The options of a connection that begins now."""
-        return replace(
-            self._options, authenticate=self._auth is not None, hold_calls=self.welcome is not None
-        )
+        return replace(self._options, authenticate=self._auth is not None, hold_calls=self.welcome is not None)
 
     # --- For drivers ------------------------------------------------------------
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import assert_never, final
 
-from . import _codec, notices
-from . import events as e
+from . import _codec, events as e, notices
 from ._context import Context, Everything, Line, Out
 from ._inbound import Inbound
 from ._outbound import Outbound
@@ -20,10 +19,11 @@ EVERYTHING = Everything()
 
 @final
 class Session:
-    """OCPP-J over whole messages: tell it events and the time, do the actions it returns, come back by `deadline`.
+    """OCPP-J over whole messages: tell it events and the time, do the actions it returns.
 
-    `router` finds handlers, `wanted` holds the notice types that somebody wants to hear.  With `hold`,
-    inbound requests wait for `HandlersReady` or for our own first call.  Nothing a peer sends makes it raise.
+    Come back by `deadline`.  `router` finds handlers, `wanted` holds the notice types that somebody wants
+    to hear.  With `hold`, inbound requests wait for `HandlersReady` or for our own first call.  Nothing a
+    peer sends makes it raise.
     """
 
     def __init__(

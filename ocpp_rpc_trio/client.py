@@ -38,9 +38,7 @@ class Calling(Observed, Peer):
             raise RuntimeError(f"enter it first: async with {type(self).__name__}(...) as client")
         return self._attached
 
-    async def call(
-        self, method: str, params: Any = None, *, timeout: Timeout = DEFAULT, no_reply: bool = False
-    ) -> Any:
+    async def call(self, method: str, params: Any = None, *, timeout: Timeout = DEFAULT, no_reply: bool = False) -> Any:
         """Call a method of the peer and wait for the result; cancelling the task cancels the call.
 
         `timeout` counts seconds from when the call is written.  With `no_reply` it ends as soon as it is written.

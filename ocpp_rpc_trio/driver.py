@@ -309,9 +309,7 @@ class Driver:
 
 
 @asynccontextmanager
-async def event_stream(
-    observers: Observers, kinds: Kinds[N], limit: int
-) -> AsyncGenerator[AsyncIterator[N], None]:
+async def event_stream(observers: Observers, kinds: Kinds[N], limit: int) -> AsyncGenerator[AsyncIterator[N], None]:
     """Within the block, the events of these types as they come; `BufferError` when too many wait to be read."""
     bell = trio.Event()
 
@@ -323,6 +321,6 @@ async def event_stream(
             bell = trio.Event()
             await bell.wait()
 
-    with Mailbox(observers, kinds, limit, lambda: bell.set()) as mailbox:
+    with Mailbox(observers, kinds, limit, lambda: bell.set()) as mailbox:  # noqa: PLW0108 - the bell changes
         async with aclosing(read(mailbox)) as stream:
             yield stream

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import ssl
-from pathlib import Path
 from typing import Unpack
 
 import trio
@@ -89,9 +88,7 @@ class RPCServer(Observed, ServerPeer[RPCServerClient], Scoped):
         self._nursery.start_soon(self._accept, listener, sockets, tls)
         return listener
 
-    async def _accept(
-        self, listener: Listener, sockets: list[trio.SocketListener], tls: ssl.SSLContext | None
-    ) -> None:
+    async def _accept(self, listener: Listener, sockets: list[trio.SocketListener], tls: ssl.SSLContext | None) -> None:
         async def serve(stream: trio.SocketStream) -> None:
             try:
                 with trio.fail_after(self._options.handshake_timeout):
@@ -162,8 +159,8 @@ async def _tcp_listeners(port: int, host: str | None) -> list[trio.SocketListene
 
 
 async def _unix_listener(path: str) -> trio.SocketListener:
-    if Path(path).is_socket():  # left behind by somebody who is gone
-        Path(path).unlink()
+    if await trio.Path(path).is_socket():  # left behind by somebody who is gone
+        await trio.Path(path).unlink()
     listening = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
     await listening.bind(path)
     listening.listen()

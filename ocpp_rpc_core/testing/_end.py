@@ -168,7 +168,8 @@ class End:
             case a.StartHandler():
                 self._start(action)
             case a.CancelHandler(request_id):
-                self.cancelled.append(self.running.pop(request_id))
+                if (call := self.running.pop(request_id, None)) is not None:  # else it has just answered
+                    self.cancelled.append(call)
             case a.ResolveConnect(token, outcome) | a.ResolveCall(token, outcome):
                 self._settle(token, outcome)
             case a.RejectConnect(token, error) | a.RejectCall(token, error):

@@ -96,6 +96,7 @@ def test_begun_anew(strategy):
 
 IMPOSSIBLE = [
     *({"initial": bad} for bad in (0, -1, nan, inf)),
+    {"initial": inf, "maximum": inf},
     *({"maximum": bad} for bad in (0.5, nan)),
     *({"factor": bad} for bad in (0.9, nan)),
     *({"jitter": bad} for bad in (-0.1, nan, inf)),

@@ -121,9 +121,7 @@ def test_longest_numbers():
     assert refusal(f'[3,"a",{real}1]') == ("RpcFrameworkError", "-1", None)
 
 
-@pytest.mark.parametrize(
-    "text", ["[" * 100_000, '[2,"a","M",' + '{"a":' * 100_000, "[" * 50_000 + "]" * 50_000]
-)
+@pytest.mark.parametrize("text", ["[" * 100_000, '[2,"a","M",' + '{"a":' * 100_000, "[" * 50_000 + "]" * 50_000])
 @pytest.mark.threat("T21")
 def test_deep_nesting(text):
     """Nesting without end is refused, not a crash."""
@@ -351,10 +349,7 @@ def test_odd_description():
 @pytest.mark.rule(1)
 def test_compact_ascii():
     """A message is written without blanks and in ASCII."""
-    assert (
-        c.encode([2, "a", "M", {"x": ["ü", 1.5, True, None]}])
-        == '[2,"a","M",{"x":["\\u00fc",1.5,true,null]}]'
-    )
+    assert c.encode([2, "a", "M", {"x": ["ü", 1.5, True, None]}]) == '[2,"a","M",{"x":["\\u00fc",1.5,true,null]}]'
 
 
 @pytest.mark.parametrize("payload", [nan, inf, -inf, {"x": nan}, {nan: 1}])

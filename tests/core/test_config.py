@@ -172,7 +172,7 @@ def test_strict_list_of_nothing(role, nothing, protocols):
 @pytest.mark.feature("S9")
 @ROLES
 def test_own_validators(role):
-    """Own validators are added to the built-in ones, or take their place; they do not switch strict mode on."""
+    """Own validators are added to the built-in ones, or take their place, once strict mode is on."""
     options = {"protocols": ["ocpp1.6", "own1"], "strict_mode_validators": [OWN, OWN_16]}
     assert role(**options, strict_mode=True).validators == {"ocpp1.6": OWN_16, "own1": OWN}
     assert role(**options).validators == {}
@@ -203,6 +203,12 @@ def test_impossible_client(options):
     """What cannot be connected with is refused when it is given."""
     with pytest.raises(ValueError):
         client(**options)
+
+
+@pytest.mark.feature("C7")
+def test_no_reconnects():
+    """No attempt at all is a possible limit."""
+    assert client(max_reconnects=0).max_reconnects == 0
 
 
 @pytest.mark.feature("S27")

@@ -23,9 +23,7 @@ def test_names():
 
 @pytest.mark.rule(2)
 @pytest.mark.feature("B1")
-@pytest.mark.parametrize(
-    ("names", "types"), [((None, "own", *V16, *V201), {2, 3, 4}), (V21, {2, 3, 4, 5, 6})]
-)
+@pytest.mark.parametrize(("names", "types"), [((None, "own", *V16, *V201), {2, 3, 4}), (V21, {2, 3, 4, 5, 6})])
 def test_message_types(names, types):
     """CALLRESULTERROR and SEND exist on 2.1 only."""
     assert all(dialect_of(name).message_types == types for name in names)

@@ -13,9 +13,7 @@ CLASSES = [cls for _, cls in inspect.getmembers(n, inspect.isclass) if cls.__mod
 
 CLIENT = {
     n.BadMessage: ("message", "error", "response"),
-    n.StrictValidationFailure: (
-        *("error", "message_id", "method", "params", "result", "outbound", "is_call"),
-    ),
+    n.StrictValidationFailure: ("error", "message_id", "method", "params", "result", "outbound", "is_call"),
     n.MessageEvent: ("message", "outbound"),
     n.CallEvent: ("message_id", "outbound", "payload"),
     n.CallResultEvent: ("message_id", "outbound", "method", "params", "result"),

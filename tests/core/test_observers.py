@@ -127,11 +127,7 @@ def test_subscribed_to_nonsense():
     assert PingEvent in observers
 
 
-@given(
-    steps=st.lists(
-        st.tuples(st.booleans(), st.sampled_from([Closed, Closing, Connecting]), st.integers(0, 2))
-    )
-)
+@given(steps=st.lists(st.tuples(st.booleans(), st.sampled_from([Closed, Closing, Connecting]), st.integers(0, 2))))
 def test_any_order(steps):
     """Whoever comes and goes when: heard by those who asked and did not leave, in the order of asking."""
     observers, heard = Observers(), []

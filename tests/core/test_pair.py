@@ -14,7 +14,7 @@ from ocpp_rpc_core.config import ClientOptions, ServerOptions
 from ocpp_rpc_core.errors import NotConnected, RPCGenericError
 from ocpp_rpc_core.testing import PENDING, Pair, counting_entropy
 
-QUIET = settings(max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=[*HealthCheck])
+QUIET = settings(max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=[*HealthCheck])
 WHO = st.sampled_from(["client", "server"])
 
 

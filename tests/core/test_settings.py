@@ -53,9 +53,7 @@ def test_same_types(settings, options):
 def test_none_is_no_limit():
     """Exactly where a number may be None, None means infinity."""
     hints = {**get_type_hints(ServerSettings), **get_type_hints(ClientChanges)}
-    assert {
-        name for name, hint in hints.items() if set(get_args(hint)) == {float, type(None)}
-    } == config._LIMITS
+    assert {name for name, hint in hints.items() if set(get_args(hint)) == {float, type(None)}} == config._LIMITS
 
 
 @pytest.mark.feature("B6")

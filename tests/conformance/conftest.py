@@ -1,0 +1,27 @@
+"""Runs each asynchronous test here once per adapter and event loop, on a virtual clock or with real sockets."""
+
+import pytest
+from support.env import ADAPTERS, Env
+
+
+@pytest.fixture(params=ADAPTERS)
+def env(request):
+    """One adapter on one event loop, on a virtual clock."""
+    return Env(request.param, real=False)
+
+
+@pytest.fixture(params=ADAPTERS)
+def net(request):
+    """One adapter on one event loop, on the real clock, for tests with real sockets."""
+    return Env(request.param, real=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """An asynchronous test is a body for its `env` or `net`."""
+    ground = next((value for value in pyfuncitem.funcargs.values() if isinstance(value, Env)), None)
+    if ground is None:
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    ground.run(lambda: pyfuncitem.obj(**arguments))
+    return True
