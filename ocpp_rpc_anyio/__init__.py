@@ -1,6 +1,10 @@
 """OCPP-J clients and servers on asyncio and trio; the same names with the same signatures as `ocpp_rpc_trio`."""
 
-from ocpp_rpc_core import *  # noqa: F403
+import ocpp_rpc_core
+from ocpp_rpc_core import *  # noqa: F403 - what needs no I/O is the same everywhere
 
-from .client import RPCClient as RPCClient
-from .server import Listener as Listener, RPCServer as RPCServer, RPCServerClient as RPCServerClient
+from .client import RPCClient
+from .server import Listener, RPCServer, RPCServerClient
+
+__all__ = ["Listener", "RPCClient", "RPCServer", "RPCServerClient"]
+__all__ += ocpp_rpc_core.__all__

@@ -89,16 +89,12 @@ class Inbound:
         if self._context.refusing:
             raise RPCGenericError("the connection is closing and takes no new calls")
         if request.message_id in self._message_ids:  # rule 14
-            raise RPCFrameworkError(
-                f"a call with the message id {request.message_id} is already being handled"
-            )
+            raise RPCFrameworkError(f"a call with the message id {request.message_id} is already being handled")
         handler = self._router.find(request.method)
         if handler is None:
             raise RPCNotImplementedError(f"the method {request.method} is not known here")
         kind = CALL if request.is_call else SEND
-        self._context.validate(
-            kind, request.message_id, request.method, request.params, outbound=False, out=out
-        )
+        self._context.validate(kind, request.message_id, request.method, request.params, outbound=False, out=out)
         return handler
 
     # --- Its answer -----------------------------------------------------------

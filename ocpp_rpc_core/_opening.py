@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import assert_never, final
 
 from . import _deflate
 from ._deflate import Deflate
@@ -141,6 +141,8 @@ class ServerOpening:
                     return self._establish(self._choose(wish))
                 except UpgradeRefused as refused:
                     return self.refuse(refused.status, refused.message, refused)
+            case _:
+                assert_never(verdict)
 
     def refuse(self, status: int, body: str, error: Exception) -> Refused:
         """Turn the client away; a status that refuses nothing becomes 500."""

@@ -120,9 +120,7 @@ class Outbound:
             token, letter = self._queue.popitem(last=False)
             call, message_id = letter.request, letter.message_id
             if message_id in self._pending:
-                out.append(
-                    RejectCall(token, ValueError(f"a call with the message id {message_id} is under way"))
-                )
+                out.append(RejectCall(token, ValueError(f"a call with the message id {message_id} is under way")))
             elif isinstance(call, CallRequested) and not call.no_reply:
                 timeout = context.options.call_timeout if call.timeout is None else call.timeout
                 self._pending[message_id] = _InFlight(call, message_id, timeout)
@@ -167,9 +165,7 @@ class Outbound:
         elif SEND in context.dialect.message_types:
             kind, payload = SEND, _codec.send(message_id, method, params)
         else:
-            raise RPCFrameworkError(
-                f"there is no SEND in {context.protocol or 'this subprotocol'}, only in ocpp2.1"
-            )
+            raise RPCFrameworkError(f"there is no SEND in {context.protocol or 'this subprotocol'}, only in ocpp2.1")
         context.validate(kind, message_id, method, params, outbound=True, out=out)
         return _Letter(request, _codec.encode(payload), message_id, payload)
 
@@ -224,9 +220,7 @@ class Outbound:
         """What strict mode says about a result; on 2.1 the peer is told (rule 17)."""
         context, call, message_id = self._context, flight.call, flight.message_id
         try:
-            context.validate(
-                CALLRESULT, message_id, call.method, call.params, result, outbound=False, out=out
-            )
+            context.validate(CALLRESULT, message_id, call.method, call.params, result, outbound=False, out=out)
         except RPCError as error:
             if CALLRESULTERROR in context.dialect.message_types:
                 refusal = _codec.call_result_error(message_id, error, context.dialect)
@@ -237,9 +231,7 @@ class Outbound:
 
     def _fail(self, flight: _InFlight, error: RPCError, out: Out) -> None:
         call = flight.call
-        notice = CallErrorEvent(
-            flight.message_id, outbound=True, method=call.method, params=call.params, error=error
-        )
+        notice = CallErrorEvent(flight.message_id, outbound=True, method=call.method, params=call.params, error=error)
         self._context.report(notice, out)
         if flight.wanted:
             out.append(RejectCall(call.token, error))

@@ -74,7 +74,8 @@ class Options:
         for name in (*above, "ping_interval", "max_bad_messages"):
             value: object = getattr(self, name)
             if not isinstance(value, int | float) or not (value > 0 if name in above else value >= 0):
-                raise ValueError(f"{name} must be a number, {'more than 0' if name in above else '0 or more'}, not {value!r}")
+                bound = "more than 0" if name in above else "0 or more"
+                raise ValueError(f"{name} must be a number, {bound}, not {value!r}")
 
     def _choose_validators(self) -> dict[str, Validator]:
         if not self.strict_mode:

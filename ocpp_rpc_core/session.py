@@ -120,9 +120,7 @@ class Session:
         self._inbound.lost(out)
         self._outbound.lost(reason, final=final, out=out)
 
-    def _request(
-        self, event: e.CallRequested | e.SendRequested | e.RawSendRequested, now: float, out: Out
-    ) -> None:
+    def _request(self, event: e.CallRequested | e.SendRequested | e.RawSendRequested, now: float, out: Out) -> None:
         if self._context.refusing:
             error = NotConnected("the connection is closing and takes no new calls")
             out.append(RejectCall(event.token, error))

@@ -100,9 +100,11 @@ class RPCServer(Observed, ServerPeer[RPCServerClient], Scoped):
                 logged(error)
                 tell(self, n.ServerError(error))
 
-        with listener.scope:
-            await trio.serve_listeners(serve, sockets, handler_nursery=self._nursery)
-        listener.done.set()
+        try:
+            with listener.scope:
+                await trio.serve_listeners(serve, sockets, handler_nursery=self._nursery)
+        finally:  # the server's scope may be cancelled, too
+            listener.done.set()
 
     async def handle_stream(self, stream: Stream, initial: bytes = b"") -> None:
         """Serve one client on a byte stream of your own, until it is closed.

@@ -2,8 +2,8 @@
 
 import sys
 
-EXTRAS = {"anyio": "anyio", "trio": "trio", "cyclopts": "cli", "rich": "cli"}
-"""Which extra installs the package that is missing."""
+EXTRAS = {"trio": "trio", "cyclopts": "cli", "rich": "cli"}
+"""Which extra installs the package that is missing; without anyio this package cannot even be imported."""
 
 
 def main() -> int:
@@ -13,9 +13,10 @@ def main() -> int:
 
         return run(sys.argv[1:])
     except ModuleNotFoundError as error:
-        extra = EXTRAS.get(error.name or "")
+        package = (error.name or "").partition(".")[0]
+        extra = EXTRAS.get(package)
         if extra is None:
             raise
-        hint = f'ocpp-rpc: this needs the package {error.name}: pip install "ocpp-rpc[{extra}]"'
+        hint = f'ocpp-rpc: this needs the package {package}: pip install "ocpp-rpc[{extra}]"'
         print(hint, file=sys.stderr)
         return 1

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Literal, final
 
 if TYPE_CHECKING:
-    from ocpp_rpc_trio import RPCClient, RPCServer
+    from ocpp_rpc_anyio import RPCClient, RPCServer
 
 AdapterName = Literal["anyio", "trio"]
 

@@ -31,7 +31,12 @@ def installed_version() -> str:
         return "unknown: not installed"
 
 
-app = App(name="ocpp-rpc", help="Try out OCPP-J clients and servers.", version=installed_version)
+app = App(
+    name="ocpp-rpc",
+    help="Try out OCPP-J clients and servers.",
+    version=installed_version,
+    suppress_keyboard_interrupt=False,  # it means something else to each command
+)
 
 
 @app.command(name="demo")

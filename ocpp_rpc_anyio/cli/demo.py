@@ -21,7 +21,7 @@ from .output import printable
 from .samples import minimal_response, timestamp
 
 if TYPE_CHECKING:
-    from ocpp_rpc_trio import RPCClient, RPCServerClient
+    from ocpp_rpc_anyio import RPCClient, RPCServerClient
 
 SECONDS = 10
 """The whole demonstration may take no longer."""

@@ -11,7 +11,7 @@ def console() -> Console:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # an old terminal cannot show everything
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Console(soft_wrap=True)
 
 
 def printable(text: str | bytes) -> str:

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -22,6 +23,7 @@ from ocpp_rpc_core import (
     MessageEvent,
     Reject,
     UpgradeAborted,
+    UpgradeRefused,
     Verdict,
 )
 
@@ -30,7 +32,7 @@ from .output import printable
 from .samples import minimal_response
 
 if TYPE_CHECKING:
-    from ocpp_rpc_trio import RPCServer
+    from ocpp_rpc_anyio import RPCServer
 
 Passwords = Mapping[str, bytes]
 """Identity → password."""
@@ -84,7 +86,8 @@ def show(server: RPCServer, out: Console) -> None:
         client.on(Closed, closed)
 
     def refused(event: UpgradeAborted) -> None:
-        write("!!", "red", event.identity or "?", f"refused with HTTP status {event.status}: {event.error}")
+        why = event.error.message if isinstance(event.error, UpgradeRefused) else event.error
+        write("!!", "red", event.identity or "?", f"refused with HTTP status {event.status}: {why}")
 
     server.on(ClientConnected, connected)
     server.on(UpgradeAborted, refused)
@@ -105,7 +108,7 @@ async def serve(
     async with adapter.server(protocols=protocols, strict_mode=True) as server:
         server.handle(answer)
         if passwords is not None:
-            server.auth(lambda handshake: judge(handshake, passwords))
+            server.auth(partial(judge, passwords=passwords))
         show(server, out)
         if sys.platform == "win32":  # has no signals for an event loop to wait for: Ctrl-C interrupts
             await _listen(server, host, port)

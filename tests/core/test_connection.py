@@ -282,6 +282,14 @@ def test_a_server_only_accepts():
         Script(client()).tell(e.TransportOpened())
 
 
+def test_a_second_byte_stream_is_a_mistake():
+    """What no adapter can honestly say is refused, and changes nothing."""
+    script = opened(client())
+    with pytest.raises(errors.LocalProtocolError, match="TransportOpened cannot happen while .* OPEN"):
+        script.tell(e.TransportOpened())
+    script.tell(e.CallRequested(2, "M")).expect(*call_sent(1))
+
+
 # --- Talking --------------------------------------------------------------------------------------
 
 

@@ -1,12 +1,10 @@
 """The peer's requests: served, held back, refused, answered once."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from support.desk import Desk, seen, sent, strict, text
 
-from ocpp_rpc_core import events as e
-from ocpp_rpc_core import notices as n
+from ocpp_rpc_core import events as e, notices as n
 from ocpp_rpc_core._context import Everything
 from ocpp_rpc_core._inbound import describe
 from ocpp_rpc_core.actions import CancelHandler, Report, ResolveCall, StartHandler

@@ -3,12 +3,10 @@
 from math import inf
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from support.desk import Desk, options, seen, sent, strict, text
 
-from ocpp_rpc_core import events as e
-from ocpp_rpc_core import notices as n
+from ocpp_rpc_core import events as e, notices as n
 from ocpp_rpc_core._context import Everything
 from ocpp_rpc_core.actions import RejectCall, Report, ResolveCall, SendText
 from ocpp_rpc_core.errors import (

@@ -27,14 +27,15 @@ ADAPTER_CODE_LINES = 450
 FLOORS = (
     {"errors", "router", "backoff", "_timers", "_schemas"},
     {
-        *("notices", "_codec", "_dialects", "_keepalive"),
+        *("notices", "_observers", "_codec", "_dialects", "_keepalive"),
         *("validation", "_compile", "_compile_flat", "_compile_rules", "_compile_explain"),
         *("_websocket", "_frames", "_deflate"),
         *("_handshake", "_handshake_client", "_headers", "_url", "_http"),
     },
-    {"config", "events", "actions", "_lifecycle", "registry"},
-    {"session", "_context", "_inbound", "_outbound", "peer"},
-    {"connection", "_opening", "_dialling"},
+    {"config", "_settings", "events", "actions", "_lifecycle", "registry"},
+    {"session", "_context", "_inbound", "_outbound", "_answers"},
+    {"connection", "_course", "_opening", "_dialling"},
+    {"peer", "server_peer", "driving"},
     {"__init__"},
     {"testing"},
 )

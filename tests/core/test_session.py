@@ -5,13 +5,11 @@ from dataclasses import replace
 from math import inf
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.desk import Desk, options, seen, sent, strict, text
 
-from ocpp_rpc_core import events as e
-from ocpp_rpc_core import notices as n
+from ocpp_rpc_core import events as e, notices as n
 from ocpp_rpc_core.actions import (
     CancelHandler,
     CloseSession,
@@ -172,7 +170,7 @@ BAD = [
 @pytest.mark.feature("C26")
 @pytest.mark.feature("C31")
 @pytest.mark.threat("T21")
-@pytest.mark.parametrize(("data", "error", "answer_id"), BAD)
+@pytest.mark.parametrize(("data", "error", "answer_id"), BAD, ids=range(len(BAD)))
 def test_each_kind_of_bad_message(data, error, answer_id):
     """It is reported with the answer sent to it, if one may be sent; a call in flight is not touched."""
     desk = Desk("ocpp2.1", wanted={n.BadMessage})
@@ -182,6 +180,21 @@ def test_each_kind_of_bad_message(data, error, answer_id):
     expected += [] if answer is None else [sent(*answer)]
     assert desk.tell(e.TextReceived(data)) == seen(expected)
     assert desk.hear(3, "1", {}) == seen([ResolveCall(9, {})])
+
+
+@pytest.mark.feature("C26")
+def test_an_answer_to_nothing_is_a_response_too():
+    """It is reported as message, response and bad message, in this order."""
+    desk = Desk(wanted={n.MessageEvent, n.ResponseEvent, n.BadMessage})
+    frame = [3, "a", {}]
+    error = framework("the CALLRESULT answers no call of ours", {"message_id": "a", "result": {}})
+    assert desk.hear(*frame) == seen(
+        [
+            Report(n.MessageEvent(text(*frame), outbound=False)),
+            Report(n.ResponseEvent(outbound=False, payload=frame)),
+            Report(n.BadMessage(text(*frame), error, None)),
+        ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -351,7 +364,7 @@ FRAMES = st.one_of(
     st.tuples(st.just(6), IDS, st.sampled_from(["Count", "Nope"]), JSON),
     st.tuples(st.just(3), IDS, JSON),
     st.tuples(st.sampled_from([4, 5]), IDS, CODES, JSON, JSON),
-).map(lambda frame: json.dumps(frame))
+).map(json.dumps)
 ANYTHING = st.one_of(st.text(), st.binary(), JSON.map(json.dumps), FRAMES, FRAMES.map(str.encode))
 
 
@@ -380,8 +393,8 @@ def test_nothing_that_the_peer_sends_makes_it_raise(texts, protocol, is_strict):
 class AnyOrder(RuleBasedStateMachine):
     """A session and an independent account of what it owes; see `check` for the invariants."""
 
-    @initialize(window=st.sampled_from([1, 2, 3, inf]), hold=st.booleans(), strict_=st.booleans())
-    def start(self, window, hold, strict_):
+    @initialize(window=st.sampled_from([1, 2, 3, inf]), hold=st.booleans(), strict_=st.booleans(), opened=st.booleans())
+    def start(self, window, hold, strict_, opened):
         make = strict if strict_ else options
         opts = make("ocpp2.1", call_concurrency=window, call_timeout=10, max_bad_messages=3)
         self.desk = Desk(..., opts=opts, wanted=(n.BadMessage,), hold=hold)
@@ -397,6 +410,8 @@ class AnyOrder(RuleBasedStateMachine):
         self.asked = {}  # answers owed to the peer, by message id
         self.running = set()
         self.last_request = 0
+        if opened:
+            self.opens()
 
     def tell(self, event):
         self.now += 0.25
@@ -458,12 +473,14 @@ class AnyOrder(RuleBasedStateMachine):
             case _:
                 assert kind in (4, 5, 6)
 
-    @rule(
-        kind=st.sampled_from(["call", "send", "raw"]),
-        timeout=st.sampled_from([None, 1, inf]),
-        no_reply=st.booleans(),
-        good=st.booleans(),
-    )
+    @rule(timeout=st.sampled_from([None, 1, inf]), no_reply=st.sampled_from([False, False, True]))
+    def call(self, timeout, no_reply):
+        self.request("call", timeout, no_reply, good=True)
+
+    @rule(kind=st.sampled_from(["call", "send", "raw"]), good=st.booleans())
+    def other(self, kind, good):
+        self.request(kind, None, no_reply=False, good=good)
+
     def request(self, kind, timeout, no_reply, good):
         self.last_token += 1
         token = self.last_token
@@ -480,7 +497,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def cancel(self, data):
-        token = data.draw(st.integers(1, self.last_token + 1))
+        token = data.draw(st.sampled_from([*self.flying.values(), *sorted(self.owed), self.last_token + 1]))
         self.owed.discard(token)
         self.tell(e.CallCancelled(token))
 
@@ -535,9 +552,6 @@ class AnyOrder(RuleBasedStateMachine):
     def tick(self, seconds):
         self.now += seconds
         overdue = {message_id for message_id in self.flying if self.due[message_id] <= self.now + 0.25}
-        deadline = self.desk.session.deadline
-        earliest = min((self.due[message_id] for message_id in self.flying), default=inf)
-        assert deadline == (None if earliest == inf else earliest)
         tokens = {self.flying.pop(message_id) for message_id in overdue}
         self.tell(e.Tick())
         assert not tokens & self.owed
@@ -561,10 +575,16 @@ class AnyOrder(RuleBasedStateMachine):
         self.tell(e.SessionLost("cut", final))
         assert not flying & self.owed
 
+    @precondition(lambda self: self.last_token > 5)  # not too often: then nothing new happens
     @rule()
     def drain(self):
         self.ended = self.ended or not self.open
         self.check(self.desk.session.drain())
+
+    @invariant()
+    def the_deadline_is_that_of_the_first_call_to_be_overdue(self):
+        earliest = min((self.due[message_id] for message_id in self.flying), default=inf)
+        assert self.desk.session.deadline == (None if earliest == inf else earliest)
 
     @invariant()
     def calls_went_out_in_order(self):

@@ -41,7 +41,7 @@ def answer(ours, peer, answers):
     calls = []
 
     def handler(canned):
-        def handle(call):
+        async def handle(call):
             calls.append((call.method, call.params))
             if "crash" in canned:
                 raise RuntimeError(canned["crash"])
@@ -68,8 +68,6 @@ async def serving(ours, answers=(), port=0, **options):
 
 def station(ours, url, protocols, identity="CP1", answers=(), **options):
     """Our client, not yet entered."""
-    client = ours.RPCClient(
-        url, identity, **{**LIMITS, "protocols": protocols, "reconnect": False, **options}
-    )
+    client = ours.RPCClient(url, identity, **{**LIMITS, "protocols": protocols, "reconnect": False, **options})
     answer(ours, client, dict(answers))
     return client

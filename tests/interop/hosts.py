@@ -66,7 +66,7 @@ class Foreign:
 
 
 class Host:
-    """A process of peers; ended by closing its input, or by `kill`."""
+    """A process of peers; ended by `end`, or by `kill`, which may come twice."""
 
     def __init__(self, *command, env=None):
         self._process = subprocess.Popen(

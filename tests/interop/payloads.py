@@ -30,8 +30,7 @@ STATION_CALLS = {
 """What a station calls: method, params, result."""
 
 SYSTEM_ANSWERS = {
-    protocol: {method: {"result": result} for method, _, result in calls}
-    for protocol, calls in STATION_CALLS.items()
+    protocol: {method: {"result": result} for method, _, result in calls} for protocol, calls in STATION_CALLS.items()
 }
 """What a management system answers, in the form that the hosts take."""
 

@@ -1,5 +1,6 @@
 """Calls and their answers between our ends and those of ocpp-rpc (npm) and ocpp (PyPI)."""
 
+import anyio
 import pytest
 from interop.ends import serving, station
 from interop.hosts import PeerError
@@ -57,9 +58,7 @@ async def test_our_station_and_their_server(ours, theirs, protocol):
         answers=SYSTEM_ANSWERS[protocol],
         **strict_on_their_side(kind, protocol),
     )
-    async with station(
-        ours, server.url, [protocol], answers=STATION_ANSWERS, strict_mode=True
-    ) as client:
+    async with station(ours, server.url, [protocol], answers=STATION_ANSWERS, strict_mode=True) as client:
         peer = await server.client()
         assert client.protocol == peer.facts["protocol"] == protocol
         for method, params, result in STATION_CALLS[protocol]:
@@ -134,9 +133,7 @@ async def test_they_hear_our_crash(ours, theirs):
 async def test_we_hear_their_crash(ours, theirs):
     """A handler of theirs that crashes is an error to us: GenericError from ocpp-rpc, InternalError from ocpp."""
     host, kind = theirs
-    server = await host.make(
-        f"{kind}_server", protocols=["ocpp1.6"], answers={"Heartbeat": {"crash": "secret"}}
-    )
+    server = await host.make(f"{kind}_server", protocols=["ocpp1.6"], answers={"Heartbeat": {"crash": "secret"}})
     expected = ours.RPCGenericError if kind == "rpc" else ours.RPCInternalError
     async with station(ours, server.url, ["ocpp1.6"]) as client:
         with pytest.raises(expected):
@@ -144,18 +141,6 @@ async def test_we_hear_their_crash(ours, theirs):
 
 
 # --- Strict mode --------------------------------------------------------------
-
-MISSING = ("BootNotification", {})
-WRONG_TYPE = {
-    protocol: ("BootNotification", {**BOOT[protocol], "surplus": 1, **wrong})
-    for protocol, wrong in {
-        "ocpp1.6": {"chargePointVendor": 5},
-        "ocpp2.0.1": {"reason": 5},
-        "ocpp2.1": {"reason": 5},
-    }.items()
-}
-for _, params in WRONG_TYPE.values():
-    del params["surplus"]
 
 
 def violation(protocol, keyword):
@@ -229,9 +214,7 @@ async def test_we_refuse_an_unchecked_call_of_ocpp(ours, python, protocol, code)
 )
 async def test_ocpp_rpc_refuses_our_violation(ours, node, protocol, keyword, code):
     """ocpp-rpc refuses our bad call; its codes, also where it swaps the spellings, are the right class to us."""
-    server = await node.make(
-        "rpc_server", protocols=[protocol], strict=True, answers=SYSTEM_ANSWERS[protocol]
-    )
+    server = await node.make("rpc_server", protocols=[protocol], strict=True, answers=SYSTEM_ANSWERS[protocol])
     async with station(ours, server.url, [protocol]) as client:
         with pytest.raises(ours.RPCError) as caught:
             await client.call(*violation(protocol, keyword))
@@ -239,9 +222,7 @@ async def test_ocpp_rpc_refuses_our_violation(ours, node, protocol, keyword, cod
         assert type(caught.value) is type(ours.create_rpc_error(code))
 
 
-@pytest.mark.parametrize(
-    ("keyword", "code"), [("required", "ProtocolError"), ("enum", "FormatViolation")]
-)
+@pytest.mark.parametrize(("keyword", "code"), [("required", "ProtocolError"), ("enum", "FormatViolation")])
 async def test_ocpp_refuses_our_violation(ours, python, keyword, code):
     """ocpp refuses our bad call with codes of its own choice."""
     server = await python.make("ocpp_server", protocols=["ocpp1.6"], answers=SYSTEM_ANSWERS["ocpp1.6"])
@@ -310,14 +291,8 @@ async def test_our_call_without_reply(ours, node, no_reply):
 async def test_many_calls_at_once(ours, node):
     """With concurrency on both sides, calls cross each other and each gets its own answer."""
     answers = {f"M{number}": {"result": number} for number in range(50)}
-    server = await node.make(
-        "rpc_server", protocols=["ocpp1.6"], answers=answers, options={"callConcurrency": 10}
-    )
-    import anyio
-
-    async with station(
-        ours, server.url, ["ocpp1.6"], answers=answers, call_concurrency=10
-    ) as client:
+    server = await node.make("rpc_server", protocols=["ocpp1.6"], answers=answers, options={"callConcurrency": 10})
+    async with station(ours, server.url, ["ocpp1.6"], answers=answers, call_concurrency=10) as client:
         peer = await server.client()
         got = {}
 

@@ -6,6 +6,7 @@ Test bodies use anyio for tasks and time, which runs on asyncio and on trio alik
 import gc
 import importlib
 import os
+from collections import deque
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -84,7 +85,7 @@ class Env:
         """Wait until something is so."""
         with anyio.fail_after(limit):
             while not condition():
-                await anyio.sleep(0.001)
+                await anyio.sleep(0.001 if self._real else 0.01)
 
     def line(self, server=None):
         """A way in memory to a server, or to the test itself."""
@@ -127,11 +128,11 @@ class Line:
         self.dead = False
         """Whether attempts to connect hang."""
         self._streams = []
-        self._arrived, self._arrivals = anyio.create_memory_object_stream(100)
+        self._arrived = deque()
 
-    def client(self, identity="CP1", **options):
+    def client(self, identity="CP1", *, endpoint="ws://host", **options):
         """A client that dials here."""
-        client = self._env.RPCClient("ws://host", identity, **options)
+        client = self._env.RPCClient(endpoint, identity, **options)
         client._dial = self._dial
         return client
 
@@ -144,7 +145,7 @@ class Line:
         near, there = self._env.pair()
         self._streams.append(there)
         if self._server is None:
-            self._arrived.send_nowait(there)
+            self._arrived.append(there)
         else:
             far, back = self._env.pair()
             self._env.spawn(self._join, there, back)
@@ -174,7 +175,8 @@ class Line:
 
     async def arrival(self):
         """The test's end of the next stream that a client opens."""
-        return await self._arrivals.receive()
+        await self._env.until(lambda: self._arrived, limit=3600)
+        return self._arrived.popleft()
 
     async def accept(self, protocol=None):
         """The next client's WebSocket, with the test as the server."""

@@ -1,0 +1,351 @@
+"""Drives one connection on anyio: feeds it events, does its actions, moves its bytes, keeps its time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
+from inspect import isawaitable
+from math import inf
+from ssl import SSLContext
+from typing import Any, TypeVar, assert_never, cast
+
+import anyio
+from anyio.abc import ByteStream, TaskGroup
+from anyio.streams.tls import TLSStream
+
+from ocpp_rpc_core import Phase, actions as a, events, notices as n
+from ocpp_rpc_core._answers import answer_event, is_failure
+from ocpp_rpc_core._observers import Observers
+from ocpp_rpc_core.driving import Inbox, Mailbox, Waiter
+from ocpp_rpc_core.peer import Observable, Peer
+from ocpp_rpc_core.server_peer import ServerPeer
+
+logger = logging.getLogger("ocpp_rpc")
+
+READ_SIZE = 65536
+HIGH_WATER = 65536
+"""Unwritten bytes beyond which nothing more is read, and senders wait."""
+BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.BusyResourceError, anyio.EndOfStream, OSError)
+
+N = TypeVar("N", bound=n.Notice)
+Kinds = tuple[type[N], ...]
+Stream = ByteStream
+Dial = Callable[[a.OpenTransport], Awaitable[tuple[Stream, events.TransportOpened]]]
+
+
+async def secured(stream: Stream, context: SSLContext, **options: Any) -> Stream:
+    """TLS over a stream, its handshake done; a stream that fails is closed."""
+    try:
+        return await TLSStream.wrap(stream, ssl_context=context, standard_compatible=False, **options)
+    except BaseException:
+        await anyio.aclose_forcefully(stream)
+        raise
+
+
+async def half_close(stream: Stream) -> None:
+    """Send the end, and leave it to the reader to wait for the peer's."""
+    if isinstance(stream, TLSStream):
+        with suppress(anyio.BusyResourceError):  # our goodbye is out, the peer's is the reader's
+            await stream.unwrap()
+        stream = cast("Stream", stream.transport_stream)
+    try:
+        await stream.send_eof()  # closing with something unread would lose the last bytes
+    except NotImplementedError:
+        await anyio.aclose_forcefully(stream)
+
+
+def network_error(error: Exception) -> OSError:
+    """What the network said, without anyio's words around it."""
+    for said in (error.__cause__, error):
+        if isinstance(said, OSError):
+            return said
+    return ConnectionError(repr(error))
+
+
+async def outcome(awaitable: object) -> object:
+    """What the application's code gives, awaited if need be, or the exception that it raises."""
+    try:
+        return logged(await awaitable if isawaitable(awaitable) else awaitable)
+    except anyio.get_cancelled_exc_class() as error:
+        if anyio.current_effective_deadline() == -inf:
+            raise
+        # On asyncio, awaiting a task that was cancelled raises this, and it would end our tasks, too.
+        return logged(RuntimeError(f"what the application awaited was cancelled: {error!r}"))
+    except Exception as error:  # noqa: BLE001 - the core decides what it means
+        return logged(error)
+
+
+def logged(answer: object) -> object:
+    """The answer; if it is an exception that was not meant as one, the log has seen it."""
+    if isinstance(answer, Exception) and is_failure(answer):
+        logger.error("the application failed: %r", answer, exc_info=answer)
+    return answer
+
+
+def tell(peer: Peer | ServerPeer[Any], notice: n.Notice) -> None:
+    """Tell the observers; the log sees what they raise."""
+    for failure in peer.notify(notice):
+        logged(failure)
+
+
+class Observed(Observable):
+    """Whose events can be iterated over."""
+
+    def events(self, *kinds: type[N], buffer: int = 10_000) -> AbstractAsyncContextManager[AsyncIterator[N]]:
+        """Iterate over events of these types (all, if none is given): `async with client.events(Closed) as stream`.
+
+        Raises:
+            BufferError: while iterating, when more than `buffer` events wait to be read.
+        """
+        return event_stream(self._observers, kinds, buffer)
+
+
+class Scoped:
+    """Owns the tasks that begin between entering and leaving."""
+
+    _tasks: TaskGroup | None = None
+
+    async def _enter(self, close: Callable[..., Awaitable[object]]) -> TaskGroup:
+        if self._tasks is not None:
+            raise RuntimeError(f"this {type(self).__name__} has been entered already")
+        self._close, self._tasks = close, anyio.create_task_group()
+        return await self._tasks.__aenter__()
+
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        assert self._tasks is not None
+        tasks = self._tasks
+        try:
+            with anyio.CancelScope(shield=True):  # the core bounds how long a goodbye may take
+                await self._close(force=isinstance(error, anyio.get_cancelled_exc_class()))
+        finally:
+            self._tasks = None
+            tasks.cancel_scope.cancel()
+            # The group does not hear of the application's exception: it would put it into one of its own.
+            await tasks.__aexit__(None, None, None)
+
+
+class Driver:
+    """One connection, from its first event until it is closed; its tasks run in `tasks`."""
+
+    def __init__(self, peer: Peer, tasks: TaskGroup, dial: Dial | None = None) -> None:
+        self.tasks = tasks
+        self.closed = anyio.Event()
+        """Set once the connection is closed and its byte stream is gone."""
+        self._peer = peer
+        self._connection = peer.connection
+        self._dial = dial
+        self._inbox = Inbox(peer.connection, anyio.current_time, self._perform)
+        self._waiters: dict[int, Waiter[anyio.Event]] = {}
+        self._handlers: dict[int, anyio.CancelScope] = {}
+        self._deciding = anyio.CancelScope()
+        self._transport: anyio.CancelScope | None = None
+        self._outgoing: list[bytes] = []
+        self._unwritten = 0
+        self._finishing = False
+        self._to_write = anyio.Event()
+        self._written = anyio.Event()
+        self._armed = inf
+        self._rearm = anyio.Event()
+        tasks.start_soon(self._keep_time)
+
+    # --- Events in ------------------------------------------------------------
+
+    def feed(self, event: events.Event) -> None:
+        """Tell the connection, and do what it asks for; what is fed meanwhile waits its turn."""
+        self._inbox.feed(event)
+        deadline = self._connection.deadline
+        if deadline is not None and deadline < self._armed:
+            self._rearm.set()
+
+    async def ask(self, question: events.Question) -> Any:
+        """Feed an event with a token and wait for its outcome; an error is raised."""
+        waiter = self._waiters[question.token] = Waiter(anyio.Event())
+        try:
+            self.feed(question)
+            await waiter.bell.wait()
+            await self._writable()
+        finally:
+            del self._waiters[question.token]
+            if not waiter.bell.is_set():
+                connecting = isinstance(question, events.ConnectRequested)
+                self.feed((events.ConnectCancelled if connecting else events.CallCancelled)(question.token))
+        return waiter.outcome()
+
+    async def _keep_time(self) -> None:
+        while self._connection.phase is not Phase.CLOSED:
+            self._rearm = anyio.Event()
+            deadline = self._connection.deadline
+            self._armed = inf if deadline is None else deadline
+            with anyio.CancelScope(deadline=self._armed):
+                await self._rearm.wait()
+            self.feed(events.Tick())
+
+    # --- Actions out ----------------------------------------------------------
+
+    def _perform(self, action: a.Action) -> None:
+        match action:
+            case a.SendBytes(data):
+                self._outgoing.append(data)
+                self._unwritten += len(data)
+                self._to_write.set()
+            case a.StartHandler():
+                self._start_handler(action)
+            case a.ResolveCall(token, result) | a.ResolveConnect(token, result):
+                self._settle(token, result=result)
+            case a.RejectCall(token, error) | a.RejectConnect(token, error):
+                self._settle(token, error=error)
+            case a.Report(notice):
+                self._report(notice)
+            case a.CancelHandler(request_id):
+                if (scope := self._handlers.get(request_id)) is not None:
+                    scope.cancel()
+            case a.CloseTransport():
+                self._finishing = True
+                self._to_write.set()
+            case a.AbortTransport():
+                if self._transport is not None:
+                    self._transport.cancel()
+            case a.OpenTransport():
+                self._transport = anyio.CancelScope()
+                self.tasks.start_soon(self._open, action, self._transport)
+            case a.DecideUpgrade(handshake):
+                self.tasks.start_soon(self._decide, handshake)
+            case a.CancelUpgrade():
+                self._deciding.cancel()
+            case _:
+                assert_never(action)
+
+    def _settle(self, token: int, result: Any = None, error: Exception | None = None) -> None:
+        if (waiter := self._waiters.get(token)) is not None:
+            waiter.result, waiter.error = result, error
+            waiter.bell.set()
+
+    def _report(self, notice: n.Notice) -> None:
+        tell(self._peer, notice)
+        if isinstance(notice, n.Opened) and self._peer.is_welcomed:
+            self.tasks.start_soon(self._welcome)
+        elif isinstance(notice, n.Closed):
+            self._rearm.set()
+            if self._transport is None:
+                self.closed.set()
+
+    def _transport_gone(self, event: events.Event) -> None:
+        self._transport = None
+        self.feed(event)
+        if self._connection.phase is Phase.CLOSED:
+            self.closed.set()
+
+    def _start_handler(self, action: a.StartHandler) -> None:
+        answer = self._peer.serve(action, self.feed)
+        if isawaitable(answer):
+            scope = self._handlers[action.request_id] = anyio.CancelScope()
+            self.tasks.start_soon(self._run_handler, action.request_id, answer, scope)
+        else:
+            self.feed(answer_event(action.request_id, logged(answer)))
+
+    async def _run_handler(self, request_id: int, answer: Awaitable[object], scope: anyio.CancelScope) -> None:
+        with scope:
+            self.feed(answer_event(request_id, await outcome(answer)))
+        del self._handlers[request_id]
+
+    async def _decide(self, handshake: Any) -> None:
+        with self._deciding:
+            self.feed(self._peer.decided(await outcome(self._peer.decide(handshake))))
+
+    async def _welcome(self) -> None:
+        self.feed(self._peer.welcomed(await outcome(self._peer.welcome())))
+
+    # --- Bytes ----------------------------------------------------------------
+
+    async def _open(self, target: a.OpenTransport, scope: anyio.CancelScope) -> None:
+        assert self._dial is not None
+        error: Exception = TimeoutError("the attempt to connect was given up")
+        try:
+            with scope:
+                await self._carry(*await self._dial(target))
+        except Exception as failure:
+            if self._transport is not scope:
+                raise
+            error = network_error(failure)
+        finally:
+            if self._transport is scope:  # else it was carried
+                self._transport_gone(events.TransportFailed(error))
+
+    async def serve(self, stream: Stream, opened: events.TransportOpened, initial: bytes) -> None:
+        """Carry an accepted byte stream until it ends."""
+        self._transport = anyio.CancelScope()
+        with self._transport:
+            await self._carry(stream, opened, initial)
+
+    async def _carry(self, stream: Stream, opened: events.TransportOpened, initial: bytes = b"") -> None:
+        self._outgoing, self._unwritten, self._finishing = [], 0, False
+        self._written = anyio.Event()
+        error: Exception | None = None
+        try:
+            self.feed(opened)
+            if initial:
+                self.feed(events.BytesReceived(initial))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._write, stream)
+                error = await self._read(stream)
+                if not self._finishing:  # the core bounds how long the last bytes may take
+                    tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.aclose_forcefully(stream)
+            self._unwritten = 0
+            self._written.set()
+            self._transport_gone(events.TransportClosed(error))
+
+    async def _read(self, stream: Stream) -> Exception | None:
+        """Read until the end; what broke the stream, if anything."""
+        try:
+            while True:
+                await self._writable()
+                self.feed(events.BytesReceived(await stream.receive(READ_SIZE)))
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            return None
+        except BROKEN as error:
+            return network_error(error)
+
+    async def _write(self, stream: Stream) -> None:
+        """The only writer; what gathers while it writes goes out together."""
+        try:
+            while True:
+                while self._outgoing:
+                    data = b"".join(self._outgoing)
+                    self._outgoing.clear()
+                    await stream.send(data)
+                    self._unwritten -= len(data)
+                    self._written.set()
+                    self._written = anyio.Event()
+                if self._finishing:
+                    break
+                self._to_write = anyio.Event()
+                await self._to_write.wait()
+            await half_close(stream)
+        except BROKEN:
+            pass  # the reader finds out, too
+
+    async def _writable(self) -> None:
+        while self._unwritten > HIGH_WATER:
+            await self._written.wait()
+
+
+@asynccontextmanager
+async def event_stream(observers: Observers, kinds: Kinds[N], limit: int) -> AsyncGenerator[AsyncIterator[N], None]:
+    """Within the block, the events of these types as they come; `BufferError` when too many wait to be read."""
+    bell = anyio.Event()
+
+    async def read(mailbox: Mailbox[N]) -> AsyncGenerator[N, None]:
+        nonlocal bell
+        while True:
+            while (notice := mailbox.take()) is not None:
+                yield notice
+            bell = anyio.Event()
+            await bell.wait()
+
+    with Mailbox(observers, kinds, limit, lambda: bell.set()) as mailbox:  # noqa: PLW0108 - the bell changes
+        async with aclosing(read(mailbox)) as stream:
+            yield stream

@@ -1,0 +1,172 @@
+"""The management system's side on anyio: listens, accepts, and offers each client to the application."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Sequence
+from typing import Unpack, cast
+
+import anyio
+from anyio.abc import SocketAttribute, SocketListener, TaskGroup
+
+from ocpp_rpc_core import State, events, notices as n
+from ocpp_rpc_core._settings import PeerSettings, ServerSettings
+from ocpp_rpc_core.server_peer import ServerPeer, ServerSidePeer, listening_url
+
+from .client import Calling, transport_opened
+from .driver import BROKEN, Driver, Observed, Scoped, Stream, logged, logger, network_error, secured, tell
+
+PAUSE = 0.1
+"""Seconds without accepting anybody when the system has no more sockets."""
+
+
+class RPCServerClient(Calling, ServerSidePeer):
+    """The server's side of one client's connection; `handshake` and `session` tell who it is."""
+
+    def __init__(self, server: RPCServer, tasks: TaskGroup) -> None:
+        ServerSidePeer.__init__(self, server)
+        self._attached = Driver(self, tasks)
+        self.leave = self._attached.feed
+
+    def reconfigure(self, **changes: Unpack[PeerSettings]) -> None:
+        """Change options of this connection at once; raises what `RPCServer.reconfigure` raises."""
+        self._driver.feed(self._changed(changes))
+
+
+class Listener:
+    """A socket, or several with the same port, that clients connect to."""
+
+    def __init__(self, url: str, port: int | None) -> None:
+        self.url = url
+        """What clients connect to, without the identity."""
+        self.port = port
+        """The TCP port; None for a Unix socket."""
+        self.scope = anyio.CancelScope()
+        self.done = anyio.Event()
+
+    async def close(self) -> None:
+        """Accept nobody any more; who is connected stays."""
+        self.scope.cancel()
+        await self.done.wait()
+
+
+class RPCServer(Observed, ServerPeer[RPCServerClient], Scoped):
+    """A management system: `async with RPCServer(protocols=["ocpp1.6"]) as server: await server.listen(9000)`.
+
+    Leaving the block closes the server and everything it started.
+    """
+
+    def __init__(self, **options: Unpack[ServerSettings]) -> None:
+        ServerPeer.__init__(self, os.urandom, options)
+        self._state = State.OPEN
+        self._listeners: list[Listener] = []
+        self._connections: set[RPCServerClient] = set()
+        self._one_gone = anyio.Event()
+        self._closed = anyio.Event()
+
+    async def __aenter__(self) -> RPCServer:
+        await self._enter(self.close)
+        return self
+
+    # --- Clients come -----------------------------------------------------------
+
+    async def listen(
+        self, port: int = 0, host: str | None = None, *, path: str | None = None, tls: ssl.SSLContext | None = None
+    ) -> Listener:
+        """Accept clients on a TCP port (0: any free one) of `host` (None: all), or on a Unix socket at `path`.
+
+        Raises:
+            OSError: the address cannot be used.
+            RuntimeError: the server is not entered, or closed.
+        """
+        if self._tasks is None or self._state is not State.OPEN:
+            raise RuntimeError("the server must be entered (async with) and not closed to listen")
+        if path is None:
+            multi = await anyio.create_tcp_listener(local_host=host, local_port=port)
+            sockets = cast("Sequence[SocketListener]", multi.listeners)
+        else:
+            sockets = [await anyio.create_unix_listener(path)]
+        address: object = sockets[0].extra(SocketAttribute.local_address)  # noqa: S610 - not of Django
+        listener = Listener(*listening_url(address, host, secure=tls is not None))
+        self._listeners.append(listener)
+        self._tasks.start_soon(self._accept, listener, sockets, tls)
+        return listener
+
+    async def _accept(self, listener: Listener, sockets: Sequence[SocketListener], tls: ssl.SSLContext | None) -> None:
+        try:
+            with listener.scope:
+                async with anyio.create_task_group() as tasks:
+                    for listening in sockets:
+                        tasks.start_soon(self._accept_at, listening, tls)
+        finally:
+            listener.done.set()
+
+    async def _accept_at(self, listening: SocketListener, tls: ssl.SSLContext | None) -> None:
+        assert self._tasks is not None
+        arrivals = listening.extra(SocketAttribute.raw_socket)  # noqa: S610 - not of Django
+        async with listening:
+            while True:
+                try:
+                    await anyio.wait_readable(arrivals)  # asyncio loses who comes while `accept` is cancelled
+                    stream = await listening.accept()
+                except (anyio.BrokenResourceError, OSError) as error:
+                    logger.warning("nobody can be accepted at present: %s", network_error(error))
+                    await anyio.sleep(PAUSE)
+                else:
+                    self._tasks.start_soon(self._serve, stream, tls)
+
+    async def _serve(self, stream: Stream, tls: ssl.SSLContext | None) -> None:
+        try:
+            if tls is not None:
+                with anyio.fail_after(self._options.handshake_timeout):
+                    stream = await secured(stream, tls, server_side=True)
+            await self.handle_stream(stream)
+        except BROKEN:
+            logger.debug("a client went away, or failed, in its TLS handshake", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - the others are to be served
+            logged(error)
+            tell(self, n.ServerError(error))
+
+    async def handle_stream(self, stream: Stream, initial: bytes = b"") -> None:
+        """Serve one client on a byte stream of your own, until it is closed.
+
+        `initial` is what was read from it already, from the first byte of the request on.
+        """
+        async with anyio.create_task_group() as tasks:
+            client = RPCServerClient(self, tasks)
+            self._connections.add(client)
+            if self._state is not State.OPEN:
+                client.leave(events.CloseRequested())
+            try:
+                await client._driver.serve(stream, transport_opened(stream), initial)
+            finally:
+                self._connections.discard(client)
+                self._one_gone.set()
+                tasks.cancel_scope.cancel()
+
+    # --- Clients go -------------------------------------------------------------
+
+    async def close(
+        self, code: int = 1001, reason: str = "", *, await_pending: bool = False, force: bool = False
+    ) -> None:
+        """Accept nobody any more, close every client as `RPCClient.close` does, and wait until all are gone."""
+        if self._state is State.OPEN:
+            self._state = State.CLOSING
+            tell(self, n.ServerClosing())
+        event = events.AbortRequested() if force else events.CloseRequested(code, reason, await_pending)
+        for client in tuple(self._connections):
+            client._driver.feed(event)
+        for listener in self._listeners:
+            await listener.close()
+        while self._connections:
+            self._one_gone = anyio.Event()
+            await self._one_gone.wait()
+        if self._state is State.CLOSING:
+            self._state = State.CLOSED
+            tell(self, n.ServerClosed())
+            self._closed.set()
+
+    async def wait_closed(self) -> None:
+        """Wait until the server has closed."""
+        await self._closed.wait()
