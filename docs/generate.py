@@ -6,9 +6,10 @@ import inspect
 import re
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import get_args
 
-from ocpp_rpc_core import _lifecycle as life, config, notices
+from ocpp_rpc_core import _lifecycle as life, config, events, notices
 from ocpp_rpc_core.config import ClientOptions, ServerOptions
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -23,14 +24,15 @@ def plain(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def field_docs(module: object) -> dict[tuple[str, str], str]:
+def field_docs(module: ModuleType) -> dict[tuple[str, str], str]:
     """(class, field) -> the string below the field."""
     found = {}
     for node in ast.walk(ast.parse(inspect.getsource(module))):
         if isinstance(node, ast.ClassDef):
             for field, text in zip(node.body, node.body[1:], strict=False):
-                if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
-                    found[node.name, ast.unparse(field.target)] = ast.literal_eval(text.value)
+                if isinstance(field, ast.AnnAssign | ast.Assign) and isinstance(text, ast.Expr):
+                    target = field.target if isinstance(field, ast.AnnAssign) else field.targets[0]
+                    found[node.name, ast.unparse(target)] = ast.literal_eval(text.value)
     return found
 
 
@@ -126,8 +128,8 @@ already shows `CONNECTING`.
 
 `END` leads from every phase to `CLOSED`; the diagram shows only its usual place, after `PARTING`.
 """
-HEARD_HEAD = """An event that is not heard comes too late and is ignored, unless no honest driver can say it in that phase: such a
-mistake makes `handle` raise `LocalProtocolError`.
+HEARD_HEAD = """An event that is not heard comes too late and is ignored,
+unless no honest driver can say it in that phase: then `handle` raises `LocalProtocolError`.
 """
 
 
@@ -138,9 +140,9 @@ def lifecycle_page() -> str:
         if trigger is not life.Trigger.END or phase is life.Phase.PARTING:
             page += f"    {phase.name} --> {then.name}: {trigger.name}\n"
     page += "    CLOSED --> [*]\n```\n\n## Phases\n\n| phase | state | what it means |\n|---|---|---|\n"
-    docs = member_docs("Phase")
+    docs = field_docs(life)
     for phase in life.Phase:
-        page += f"| `{phase.name}` | `{life.STATES[phase].name}` | {plain(docs[phase.name])} |\n"
+        page += f"| `{phase.name}` | `{life.STATES[phase].name}` | {plain(docs['Phase', phase.name])} |\n"
     everywhere = frozenset.intersection(*life.HEARD.values())
     page += f"\n## Which event is heard when\n\nIn every phase: {names(everywhere)}.\n\n"
     page += f"{HEARD_HEAD}\n| phase | also heard | a mistake |\n|---|---|---|\n"
@@ -150,18 +152,9 @@ def lifecycle_page() -> str:
     return page
 
 
-def member_docs(owner: str) -> dict[str, str]:
-    """The strings below the members of an enum."""
-    for node in ast.walk(ast.parse(inspect.getsource(life))):
-        if isinstance(node, ast.ClassDef) and node.name == owner:
-            pairs = [(a, b) for a, b in zip(node.body, node.body[1:], strict=False) if isinstance(a, ast.Assign)]
-            return {ast.unparse(a.targets[0]): ast.literal_eval(b.value) for a, b in pairs}
-    raise LookupError(owner)
-
-
 def names(kinds: frozenset[type]) -> str:
     """The names of some events, in the order they are listed in `events`."""
-    order = [kind for kind in get_args(life.e.Event) if kind in kinds]
+    order = [kind for kind in get_args(events.Event) if kind in kinds]
     return ", ".join(f"`{kind.__name__}`" for kind in order) or "-"
 
 

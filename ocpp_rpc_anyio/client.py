@@ -89,8 +89,9 @@ class RPCClient(Calling, ClientPeer, Scoped):
         self._auto_connect = auto_connect
 
     async def __aenter__(self) -> RPCClient:
+        tasks = await self._enter(self.close)
         self._renew()
-        self._attached = Driver(self, await self._enter(self.close), self._dial)
+        self._attached = Driver(self, tasks, self._dial)
         if self._auto_connect:
             try:
                 await self.connect()

@@ -79,7 +79,7 @@ async def outcome(awaitable: object) -> object:
 def logged(answer: object) -> object:
     """The answer; if it is an exception that was not meant as one, the log has seen it."""
     if isinstance(answer, Exception) and is_failure(answer):
-        logger.error("the application failed: %r", answer, exc_info=answer)
+        logger.error("the application failed: %s", type(answer).__name__, exc_info=answer)
     return answer
 
 

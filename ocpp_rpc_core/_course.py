@@ -7,16 +7,12 @@ from dataclasses import replace
 from enum import Enum, auto
 from math import inf
 
-from . import _opening as o
-from . import _websocket as ws
-from . import actions as a
-from . import events as e
-from . import notices as n
+from . import _opening as o, _websocket as ws, actions as a, events as e, notices as n
 from ._dialling import Dialling
 from ._frames import is_sendable
 from ._http import Handshake
 from ._keepalive import KeepAlive
-from ._lifecycle import MOVES, TALKING, Phase, Trigger
+from ._lifecycle import HEARD, MOVES, TALKING, Phase, Trigger
 from ._timers import Alarms
 from .config import ClientOptions, ServerOptions
 from .errors import ConnectionLost, HandshakeError, HandshakeTimeout, LocalProtocolError, NotConnected
@@ -60,6 +56,7 @@ class Course:
         self._keepalive = KeepAlive(options.ping_interval, defer=options.defer_pings_on_activity)
         self._alarms: Alarms[Alarm] = Alarms()
         self._phase = Phase.IDLE
+        self._heard = HEARD[Phase.IDLE]  # kept, because to look it up for each event costs more than the rest
         self._opening: o.ClientOpening | o.ServerOpening | None = None
         self._websocket: ws.WebSocket | None = None
         self._farewell: e.CloseRequested | None = None  # what the application wants to close with
@@ -91,6 +88,7 @@ class Course:
 
     def _move(self, trigger: Trigger) -> None:
         self._phase = MOVES[self._phase, trigger]
+        self._heard = HEARD[self._phase]
 
     def _set(self, alarm: Alarm, delay: float, now: float) -> None:
         if delay < inf:

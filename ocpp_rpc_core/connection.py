@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import assert_never, final
 
-from . import _opening as o
-from . import _websocket as ws
-from . import actions as a
-from . import events as e
-from . import notices as n
+from . import _opening as o, _websocket as ws, actions as a, events as e, notices as n
 from ._course import ABNORMAL, Alarm, Course
 from ._http import Handshake
 from ._keepalive import Verdict
-from ._lifecycle import HEARD, MISTAKES, STATES, TAKES_CALLS, TALKING, Phase, State, Trigger
+from ._lifecycle import MISTAKES, STATES, TAKES_CALLS, TALKING, Phase, State, Trigger
 from .config import ServerOptions
 from .errors import LocalProtocolError, NotConnected
 
@@ -73,14 +69,12 @@ class Connection(Course):
         self._now = now
         self._out = []
         kind = type(event)
-        if kind in HEARD[self._phase]:
+        if kind in self._heard:
             self._react(event, now)
             if self._phase is Phase.DRAINING and self._session.idle:
                 self._say_goodbye(now)
         elif kind in MISTAKES[self._phase]:
-            raise LocalProtocolError(
-                f"{kind.__name__} cannot happen while the connection is {self._phase.name}"
-            )
+            raise LocalProtocolError(f"{kind.__name__} cannot happen while the connection is {self._phase.name}")
         elif kind is e.TransportOpened:  # nobody wants it any more
             self._out.append(a.AbortTransport())
         return self._out
@@ -94,7 +88,7 @@ class Connection(Course):
             case e.HandlerReturned() | e.HandlerRaised() | e.HandlerDeclined() | e.HandlerReplied():
                 self._tell_session(event, now)
             case e.CallRequested() | e.SendRequested() | e.RawSendRequested():
-                if self.state in TAKES_CALLS:
+                if self._phase is Phase.OPEN or self.state in TAKES_CALLS:
                     self._tell_session(event, now)
                 else:
                     error = NotConnected(f"nothing can be sent while the connection is {self.state.name}")

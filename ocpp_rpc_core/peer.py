@@ -166,10 +166,10 @@ class Peer(Handling, Observable):
         seconds = None if timeout is DEFAULT else inf if timeout is None else timeout
         if seconds is not None and not seconds > 0:
             raise ValueError(f"the timeout must be more than 0 seconds, not {seconds!r}")
-        return e.CallRequested(next(self._tokens), method, params, seconds, no_reply)
+        return e.CallRequested(next(self._tokens), method, {} if params is None else params, seconds, no_reply)
 
     def _send(self, method: str, params: Any) -> e.SendRequested:
-        return e.SendRequested(next(self._tokens), method, params)
+        return e.SendRequested(next(self._tokens), method, {} if params is None else params)
 
     def _raw(self, message: str | bytes) -> e.RawSendRequested:
         return e.RawSendRequested(next(self._tokens), message)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from inspect import isawaitable
 from math import inf
-from ssl import SSLContext, SSLError
+from ssl import SSLContext
 from typing import Any, TypeVar, assert_never
 
 import trio
@@ -24,7 +24,7 @@ logger = logging.getLogger("ocpp_rpc")
 READ_SIZE = 65536
 HIGH_WATER = 65536
 """Unwritten bytes beyond which nothing more is read, and senders wait."""
-BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError, OSError, SSLError)
+BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 
 N = TypeVar("N", bound=n.Notice)
 Kinds = tuple[type[N], ...]
@@ -54,8 +54,13 @@ async def outcome(awaitable: object) -> object:
 def logged(answer: object) -> object:
     """The answer; if it is an exception that was not meant as one, the log has seen it."""
     if isinstance(answer, Exception) and is_failure(answer):
-        logger.error("the application failed: %r", answer, exc_info=answer)
+        logger.error("the application failed: %s", type(answer).__name__, exc_info=answer)
     return answer
+
+
+def network_error(error: Exception) -> OSError:
+    """What broke a byte stream, in words that applications need not know trio for."""
+    return error if isinstance(error, OSError) else ConnectionError(str(error) or "the byte stream broke")
 
 
 def tell(peer: Peer | ServerPeer[Any], notice: n.Notice) -> None:
@@ -114,7 +119,7 @@ class Driver:
         self._deciding = trio.CancelScope()
         self._transport: trio.CancelScope | None = None
         self._outgoing: list[bytes] = []
-        self._unwritten = 0
+        self._unwritten: float = 0
         self._finishing = False
         self._to_write = trio.Event()
         self._written = trio.Event()
@@ -234,16 +239,14 @@ class Driver:
     async def _open(self, target: a.OpenTransport, scope: trio.CancelScope) -> None:
         assert self._dial is not None
         error: Exception = TimeoutError("the attempt to connect was given up")
-        with scope:
-            try:
-                opened = await self._dial(target)
-            except BROKEN as failure:
-                error = failure
-            else:
-                await self._carry(*opened)
-                return
-        if self._transport is scope:  # else it was carried
-            self._transport_gone(events.TransportFailed(error))
+        try:
+            with scope:
+                await self._carry(*await self._dial(target))
+        except BROKEN as failure:
+            error = network_error(failure)
+        finally:
+            if self._transport is scope:  # else it was carried
+                self._transport_gone(events.TransportFailed(error))
 
     async def serve(self, stream: Stream, opened: events.TransportOpened, initial: bytes) -> None:
         """Carry an accepted byte stream until it ends."""
@@ -279,7 +282,7 @@ class Driver:
                     return None
                 self.feed(events.BytesReceived(bytes(data)))
         except BROKEN as error:
-            return None if isinstance(error, trio.ClosedResourceError) else error
+            return None if isinstance(error, trio.ClosedResourceError) else network_error(error)
 
     async def _write(self, stream: Stream) -> None:
         """The only writer; what gathers while it writes goes out together."""
@@ -301,7 +304,8 @@ class Driver:
             else:
                 await stream.aclose()
         except BROKEN:
-            pass  # the reader finds out, too
+            self._unwritten = -inf  # the reader finds out, too, and need not wait for us
+            self._written.set()
 
     async def _writable(self) -> None:
         while self._unwritten > HIGH_WATER:

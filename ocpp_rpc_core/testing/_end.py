@@ -63,9 +63,7 @@ class End:
 
     # --- What an application says ---------------------------------------------
 
-    def call(
-        self, method: str, params: Any = None, *, timeout: float | None = None, no_reply: bool = False
-    ) -> int:
+    def call(self, method: str, params: Any = None, *, timeout: float | None = None, no_reply: bool = False) -> int:
         """Call the peer; the outcome will be in `outcomes` under the token returned."""
         token = self._pair.token()
         self.tell(e.CallRequested(token, method, {} if params is None else params, timeout, no_reply))

@@ -1,5 +1,7 @@
 """Runs each asynchronous test here once per adapter and event loop, on a virtual clock or with real sockets."""
 
+from inspect import iscoroutinefunction
+
 import pytest
 from support.env import ADAPTERS, Env
 
@@ -19,9 +21,9 @@ def net(request):
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
     """An asynchronous test is a body for its `env` or `net`."""
-    ground = next((value for value in pyfuncitem.funcargs.values() if isinstance(value, Env)), None)
-    if ground is None:
+    if not iscoroutinefunction(pyfuncitem.obj):
         return None
+    (ground,) = (value for value in pyfuncitem.funcargs.values() if isinstance(value, Env))
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     ground.run(lambda: pyfuncitem.obj(**arguments))
     return True

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from support import wire
+from support.wire import client, dialling, message, opened, server, upgrading
 
 from ocpp_rpc_core import actions as a, errors, events as e, notices as n
 from ocpp_rpc_core._http import HTTPResponse
@@ -10,8 +12,6 @@ from ocpp_rpc_core._lifecycle import Phase, State
 from ocpp_rpc_core.backoff import ExponentialBackoff
 from ocpp_rpc_core.router import Router
 from ocpp_rpc_core.testing import Script
-from support import wire
-from support.wire import client, dialling, message, opened, server, upgrading
 
 CALL_ID = "0000000000000000-1"
 
@@ -68,6 +68,18 @@ def test_a_client_connects():
     script.tell(e.ConnectRequested(3)).expect(a.ResolveConnect(3, accepted("ocpp1.6")))
 
 
+@pytest.mark.feature("C2")
+@pytest.mark.feature("C10")
+def test_a_client_with_tls():
+    """The scheme of the endpoint decides, and the port is its own unless given."""
+    for endpoint, expected in [
+        ("wss://csms.example", a.OpenTransport("csms.example", 443, secure=True)),
+        ("wss://csms.example:8443/ocpp", a.OpenTransport("csms.example", 8443, secure=True)),
+        ("ws://[::1]:9000", a.OpenTransport("::1", 9000, secure=False)),
+    ]:
+        Script(client(endpoint=endpoint)).tell(e.ConnectRequested(1)).expect(a.Report(n.Connecting(())), expected)
+
+
 @pytest.mark.feature("C11")
 @pytest.mark.parametrize("bytewise", [False, True])
 def test_a_client_whose_first_connect_fails_is_closed(bytewise):
@@ -116,9 +128,7 @@ def test_connecting_while_it_ends_is_refused():
 def test_connecting_after_giving_up_is_refused():
     """A client that has given up is closed like any other."""
     script = opened(client(max_reconnects=0)).tell(e.TransportClosed()).skip()
-    script.tell(e.ConnectRequested(2)).expect(
-        a.RejectConnect(2, errors.NotConnected("cannot connect while CLOSED"))
-    )
+    script.tell(e.ConnectRequested(2)).expect(a.RejectConnect(2, errors.NotConnected("cannot connect while CLOSED")))
 
 
 def test_connecting_between_two_connections_waits():
@@ -285,7 +295,7 @@ def test_a_server_only_accepts():
 def test_a_second_byte_stream_is_a_mistake():
     """What no adapter can honestly say is refused, and changes nothing."""
     script = opened(client())
-    with pytest.raises(errors.LocalProtocolError, match="TransportOpened cannot happen while .* OPEN"):
+    with pytest.raises(errors.LocalProtocolError, match=r"TransportOpened cannot happen while .* OPEN"):
         script.tell(e.TransportOpened())
     script.tell(e.CallRequested(2, "M")).expect(*call_sent(1))
 
@@ -317,9 +327,7 @@ def test_an_overdue_call():
     """A tick at the deadline fails it; one before does nothing."""
     script = opened(client(call_timeout=3)).tell(e.CallRequested(2, "M")).skip()
     script.until(2.5).tell(e.Tick()).expect()
-    script.until_deadline(3).tell(e.Tick()).expect(
-        a.RejectCall(2, errors.CallTimeout("M was not answered within 3 s"))
-    )
+    script.until_deadline(3).tell(e.Tick()).expect(a.RejectCall(2, errors.CallTimeout("M was not answered within 3 s")))
 
 
 def test_a_call_is_cancelled():
@@ -409,9 +417,7 @@ def test_a_peer_that_answers_no_ping_is_gone():
     script = opened(client(ping_interval=30, call_timeout=99)).tell(e.CallRequested(2, "M")).skip()
     script.until_deadline(30).tell(e.Tick()).expect(a.SendBytes(wire.MASKED_PING))
     lost = "the connection ended before the answer came: the peer did not answer a ping"
-    script.until_deadline(60).tell(e.Tick()).expect(
-        a.RejectCall(2, errors.ConnectionLost(lost)), a.AbortTransport()
-    )
+    script.until_deadline(60).tell(e.Tick()).expect(a.RejectCall(2, errors.ConnectionLost(lost)), a.AbortTransport())
     assert (script._machine.state, script._machine.deadline) == (State.CONNECTING, None)
     script.tell(e.CallRequested(3, "M")).expect()  # for the next connection, not into the void
     script.tell(e.TransportClosed()).expect(a.Report(n.Disconnected(1006, "")))
@@ -450,8 +456,10 @@ def test_the_earliest_deadline_counts():
 @pytest.mark.feature("C12")
 def test_both_say_goodbye():
     """We send a close frame, the peer its own; the client leaves the byte stream to the server for a second."""
-    script = opened(client()).tell(e.CloseRequested(1000, "bye")).expect(
-        a.Report(n.Closing()), a.SendBytes(wire.goodbye(1000, "bye", masked=True))
+    script = (
+        opened(client())
+        .tell(e.CloseRequested(1000, "bye"))
+        .expect(a.Report(n.Closing()), a.SendBytes(wire.goodbye(1000, "bye", masked=True)))
     )
     script.tell(e.BytesReceived(wire.goodbye(1000, "bye"))).expect()
     script.until_deadline(1).tell(e.Tick()).expect(a.CloseTransport())

@@ -4,6 +4,7 @@ from dataclasses import fields, is_dataclass
 
 import pytest
 from hypothesis import given, strategies as st
+from support import wire
 
 from ocpp_rpc_core import actions as a, events as e
 from ocpp_rpc_core._lifecycle import State
@@ -11,7 +12,6 @@ from ocpp_rpc_core.config import ClientOptions, ServerOptions
 from ocpp_rpc_core.connection import Connection
 from ocpp_rpc_core.errors import LocalProtocolError
 from ocpp_rpc_core.testing import PENDING, Pair, Script, counting_entropy
-from support import wire
 
 
 def busy_pair(**options):

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from support import wire
+from support.wire import client, dialling, goodbye, message, opened, server, upgrading
 
 from ocpp_rpc_core import actions as a, errors, events as e, notices as n
 from ocpp_rpc_core._lifecycle import Phase, State
@@ -10,8 +12,6 @@ from ocpp_rpc_core.backoff import ExponentialBackoff, OCPPBackoff
 from ocpp_rpc_core.errors import ConnectionLost, NotConnected
 from ocpp_rpc_core.router import Router
 from ocpp_rpc_core.testing import Script
-from support import wire
-from support.wire import client, dialling, goodbye, message, opened, server, upgrading
 
 CLOSING = a.Report(n.Closing())
 CALL_ID = "0000000000000000-1"
@@ -206,12 +206,16 @@ def test_draining_a_lost_connection_is_over():
 @pytest.mark.parametrize("role", [client, server])
 def test_force(role):
     """Everything is dropped at once, without a goodbye: 1006."""
-    script = busy(role).tell(e.AbortRequested()).expect(
-        a.AbortTransport(),
-        *given_up("the connection is closed"),
-        a.Report(n.Disconnected(1006, "")),
-        CLOSING,
-        *closed(1006),
+    script = (
+        busy(role)
+        .tell(e.AbortRequested())
+        .expect(
+            a.AbortTransport(),
+            *given_up("the connection is closed"),
+            a.Report(n.Disconnected(1006, "")),
+            CLOSING,
+            *closed(1006),
+        )
     )
     script.tell(e.AbortRequested()).expect()
     script.tell(e.TransportClosed()).expect()
@@ -236,6 +240,22 @@ def test_too_many_bad_messages():
     assert rest == [CLOSING, a.SendBytes(goodbye(code, reason, masked=True))]
     script.tell(e.BytesReceived(goodbye(code, reason))).expect()
     script.tell(e.TransportClosed()).expect(*gone(code, reason))
+
+
+@pytest.mark.feature("S4")
+def test_pings_end_with_the_talking():
+    """Nobody is pinged who has been said goodbye to, or is gone."""
+
+    def pinging():
+        return opened(client(ping_interval=0.5, backoff=ExponentialBackoff(jitter=0)))
+
+    for event, deadline in [
+        (e.CloseRequested(), 5),
+        (e.BytesReceived(goodbye(1000)), 1),
+        (e.TransportClosed(), 1),
+        (e.AbortRequested(), None),
+    ]:
+        assert pinging().tell(event).skip()._machine.deadline == deadline
 
 
 # --- The server's door ----------------------------------------------------------------------------
@@ -339,6 +359,8 @@ def test_a_rejected_client_goes_on_talking():
     assert isinstance(script.actions[-1], a.CloseTransport)
     assert a.CancelUpgrade() not in script.actions
     script.tell(e.BytesReceived(bytes(70000))).expect()
+    script.until_deadline(5).tell(e.Tick()).expect(a.AbortTransport())
+    assert script._machine.deadline is None
 
 
 # --- Losing and trying again ----------------------------------------------------------------------
@@ -347,12 +369,17 @@ def test_a_rejected_client_goes_on_talking():
 @pytest.mark.feature("C7")
 @pytest.mark.feature("C16")
 @pytest.mark.feature("C21")
+@pytest.mark.rule(33)
 def test_a_lost_connection():
     """Calls in flight and handlers end at once; what was queued goes out on the next connection."""
-    script = busy(client).tell(e.TransportClosed(OSError("unplugged"))).expect(
-        a.Report(n.SocketError(OSError("unplugged"))),
-        *given_up("the byte stream ended")[:2],
-        a.Report(n.Disconnected(1006, "")),
+    script = (
+        busy(client)
+        .tell(e.TransportClosed(OSError("unplugged")))
+        .expect(
+            a.Report(n.SocketError(OSError("unplugged"))),
+            *given_up("the byte stream ended")[:2],
+            a.Report(n.Disconnected(1006, "")),
+        )
     )
     assert script._machine.state is State.CONNECTING
     script.until_deadline(1).tell(e.Tick()).skip().tell(e.TransportOpened()).skip()
@@ -482,6 +509,16 @@ def test_what_no_retry_can_mend(reply, error):
     assert end == [CLOSING, *closed(1001, str(rejected.error))]
 
 
+@pytest.mark.feature("C24")
+def test_the_first_subprotocol_stays():
+    """It is known between two connections, and the only one offered again."""
+    script = opened(client(protocols=["ocpp2.1", "ocpp1.6"]), "ocpp1.6").tell(e.TransportClosed()).skip()
+    assert script._machine.protocol == "ocpp1.6"
+    script.until(9).tell(e.Tick()).expect(a.Report(n.Connecting(("ocpp1.6",))), a.OpenTransport)
+    script.tell(e.TransportOpened()).skip()
+    assert b"\r\nSec-WebSocket-Protocol: ocpp1.6\r\n" in script.actions[0].data
+
+
 @pytest.mark.feature("C7")
 @pytest.mark.rule(28)
 @pytest.mark.parametrize(
@@ -507,8 +544,11 @@ def test_an_attempt_that_takes_too_long():
     """It is dropped, and followed by the next."""
     script = reconnecting()
     script.until_deadline(11).tell(e.Tick()).expect(a.AbortTransport())
-    script.tell(e.TransportClosed()).expect()
+    script.tell(e.ConnectRequested(2)).expect()
+    script.tell(e.TransportClosed(OSError("aborted"))).expect(a.Report(n.SocketError(OSError("aborted"))))
     assert script._machine.phase is Phase.WAITING
+    slow = errors.HandshakeTimeout("the opening handshake took too long")
+    script.tell(e.CloseRequested()).expect(CLOSING, a.RejectConnect(2, slow), *closed(1000))
 
 
 # --- Changing the options -------------------------------------------------------------------------
@@ -532,9 +572,7 @@ def test_options_act_at_once():
 def test_a_connection_keeps_its_identity():
     """A new identity, endpoint or query is for the next `connect`; a new password is for the next attempt."""
     script = opened(client())
-    changed(
-        script, identity="CP2", endpoint="wss://elsewhere:1/x", query={"a": "b"}, password="sesame"
-    ).expect()
+    changed(script, identity="CP2", endpoint="wss://elsewhere:1/x", query={"a": "b"}, password="sesame").expect()
     script.tell(e.TransportClosed()).skip().until(1).tell(e.Tick()).expect(
         a.Report(n.Connecting(())), a.OpenTransport("localhost", 80, secure=False)
     )

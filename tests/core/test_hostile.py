@@ -4,13 +4,13 @@ import json
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from support import wire
 
 from ocpp_rpc_core import actions as a, events as e
 from ocpp_rpc_core._lifecycle import Phase
 from ocpp_rpc_core.config import ClientOptions, ServerOptions
 from ocpp_rpc_core.connection import Connection
 from ocpp_rpc_core.router import Router
-from support import wire
 
 COUNT = settings(max_examples=150, deadline=None)
 

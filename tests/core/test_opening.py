@@ -1,14 +1,16 @@
 """What each role makes of the other's half of the opening handshake."""
 
+import base64
+
 import pytest
 from hypothesis import given, strategies as st
+from support import wire
 
 from ocpp_rpc_core import errors, notices as n
 from ocpp_rpc_core._http import TLSInfo
 from ocpp_rpc_core._opening import MAX_EARLY, Asked, ClientOpening, Established, Refused, ServerOpening
 from ocpp_rpc_core._websocket import CloseReceived, Message
 from ocpp_rpc_core.events import TransportOpened, UpgradeAccepted, UpgradeCrashed, UpgradeRejected
-from support import wire
 
 DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate{}\r\n"
 
@@ -38,7 +40,8 @@ def status(refused):
 @pytest.mark.rule(34)
 def test_the_request():
     """It names the identity, the subprotocols in order of preference, and the password."""
-    own = "User-Agent: ocpp-rpc-python\r\nAuthorization: Basic QUwxMDAwOgABAgMEBQYH////////////////\r\nX-A: 1\r\n"
+    own = "User-Agent: ocpp-rpc-python\r\nX-A: 1\r\n"
+    own += "Authorization: Basic QUwxMDAwOgABAgMEBQYH////////////////\r\n"
     opening = asking(
         identity="AL1000",
         protocols=["ocpp2.1", "ocpp1.6"],
@@ -70,7 +73,9 @@ def test_compression_is_offered_and_used():
     assert b"Extensions" not in asking().request()
     opening = asking(compression=True)
     assert b"\r\nSec-WebSocket-Extensions: permessage-deflate" in opening.request()
-    established = opening.receive(wire.response(extra=DEFLATE.format("; server_no_context_takeover; client_no_context_takeover")))
+    established = opening.receive(
+        wire.response(extra=DEFLATE.format("; server_no_context_takeover; client_no_context_takeover"))
+    )
     text = "a" * 1000
     assert len(established.websocket.text(text)) < 100
 
@@ -129,6 +134,7 @@ def test_who_asks():
 
 @pytest.mark.feature("S19")
 @pytest.mark.rule(29)
+@pytest.mark.rule(32)
 @pytest.mark.rule(34)
 @pytest.mark.rule(35)
 @pytest.mark.rule(36)
@@ -145,8 +151,6 @@ def test_who_asks():
 )
 def test_basic_auth(credentials, password):
     """Any bytes are a password; for another identity, or malformed, there is none."""
-    import base64  # noqa: PLC0415
-
     opening = answering(authenticate=True)
     header = f"Authorization: Basic {base64.b64encode(credentials).decode()}\r\n"
     opening.receive(wire.request(extra=header))

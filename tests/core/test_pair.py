@@ -1,5 +1,6 @@
 """Two connections over a simulated link: whatever the schedule, the faults and the timing, the books balance."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -52,7 +53,8 @@ class Life(RuleBasedStateMachine):
             router.add("Slow", lambda call: PENDING)
         self.calls = []  # (end, token)
         self.cancelled = set()
-        self.closed_at = None
+        self.numbers = {}  # what an Echo must bring back, by token
+        self.count = itertools.count(1)
         self.pair.connect()
 
     def end(self, who):
@@ -62,14 +64,17 @@ class Life(RuleBasedStateMachine):
 
     @rule(who=WHO, method=st.sampled_from(["Echo", "Slow", "Nobody"]), timeout=st.sampled_from([None, 3]))
     def call(self, who, method, timeout):
-        end = self.end(who)
-        self.calls.append((end, end.call(method, {"a": 1}, timeout=timeout)))
+        end, number = self.end(who), next(self.count)
+        token = end.call(method, {"n": number}, timeout=timeout)
+        self.calls.append((end, token))
+        if method == "Echo":
+            self.numbers[token] = number
 
     @rule(who=WHO, no_reply=st.booleans())
     def send(self, who, no_reply):
         end = self.end(who)
         if no_reply:
-            self.calls.append((end, end.call("Echo", no_reply=True)))
+            self.calls.append((end, end.call("Echo", {"n": next(self.count)}, no_reply=True)))
         else:
             token = self.pair.token()
             self.calls.append((end, token))
@@ -248,9 +253,21 @@ class Life(RuleBasedStateMachine):
             assert end.connection.state is State.CLOSED, end.connection.phase
             assert isinstance(end.notices[-1], n.Closed)
             assert not end.connected
+            self.everything_was_said_in_order_and_once(end)
         for end, token in self.calls:
-            assert (token in end.outcomes) != (token in self.cancelled and token not in end.outcomes)
+            assert token in end.outcomes or token in self.cancelled
+            outcome = end.outcomes.get(token)
+            if isinstance(outcome, dict) and token in self.numbers:
+                assert outcome == {"n": self.numbers[token]}  # the answer to this very call (I2)
         self.what_is_closed_is_empty()
+
+    def everything_was_said_in_order_and_once(self, end):
+        """Calls left in the order in which they were made (I3), and each of the peer's got one answer at most (I7)."""
+        calls = [notice.payload for notice in end.notices if isinstance(notice, n.CallEvent) and notice.outbound]
+        numbers = [params["n"] for kind, _, _, params in calls if kind == 2]
+        assert numbers == sorted({*numbers})
+        answered = [notice.payload[1] for notice in end.notices if isinstance(notice, n.ResponseEvent)]
+        assert len(answered) == len({*answered})
 
 
 TestLife = Life.TestCase

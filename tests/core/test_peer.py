@@ -3,6 +3,7 @@
 from math import inf
 
 import pytest
+from support import wire
 
 from ocpp_rpc_core import events as e, notices as n
 from ocpp_rpc_core._answers import NOREPLY, CloseInfo
@@ -10,7 +11,6 @@ from ocpp_rpc_core._lifecycle import State
 from ocpp_rpc_core.actions import StartHandler
 from ocpp_rpc_core.errors import LocalProtocolError
 from ocpp_rpc_core.peer import DEFAULT, ClientPeer, Peer
-from support import wire
 
 
 def peer(identity="CP1", **settings):

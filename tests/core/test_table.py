@@ -3,11 +3,11 @@
 from typing import get_args
 
 import pytest
+from support import wire
 
 from ocpp_rpc_core import actions as a, events as e
 from ocpp_rpc_core._lifecycle import HEARD, MISTAKES, MOVES, STATES, TAKES_CALLS, TALKING, Phase, State, Trigger
 from ocpp_rpc_core.errors import LocalProtocolError
-from support import wire
 
 EVENTS = {
     e.TransportOpened: e.TransportOpened(),

@@ -13,9 +13,7 @@ from ocpp_rpc_core.testing import PENDING, Pair, counting_entropy
 def pair_with(**options):
     """A pair with these options on both sides; nobody pings."""
     common = {"ping_interval": 0, **options}
-    client = ClientOptions(
-        entropy=counting_entropy(1), identity="CP1", backoff=ExponentialBackoff(jitter=0), **common
-    )
+    client = ClientOptions(entropy=counting_entropy(1), identity="CP1", backoff=ExponentialBackoff(jitter=0), **common)
     pair = Pair(client, ServerOptions(entropy=counting_entropy(2), **common))
     for router in (pair.at_client, pair.at_server):
         router.add("Echo", lambda call: call.params)

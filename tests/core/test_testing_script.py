@@ -1,19 +1,17 @@
 """The script: a dialogue that holds a machine to every action, and says readably where it deviates."""
 
 import pytest
+from support import wire
 
 from ocpp_rpc_core import actions as a, events as e, notices as n
 from ocpp_rpc_core.config import ServerOptions
 from ocpp_rpc_core.session import Session
 from ocpp_rpc_core.testing import Script, counting_entropy
-from support import wire
 
 
 def test_what_happens_as_expected():
     """Values are compared whole, a type stands for any action of that type, and errors for their text."""
-    script = Script(wire.client()).tell(e.ConnectRequested(1)).expect(
-        a.Report(n.Connecting(())), a.OpenTransport
-    )
+    script = Script(wire.client()).tell(e.ConnectRequested(1)).expect(a.Report(n.Connecting(())), a.OpenTransport)
     assert script.actions[1] == a.OpenTransport("localhost", 80, secure=False)
     refused = OSError("no")
     script.tell(e.TransportFailed(refused)).expect(
@@ -51,7 +49,7 @@ def test_nothing_goes_unnoticed():
 def test_the_clock():
     """It moves when told, and to a deadline only if that is the machine's."""
     script = Script(wire.client()).until(2).tell(e.ConnectRequested(1)).skip()
-    with pytest.raises(AssertionError, match="the deadline is 12.0, not 11"):
+    with pytest.raises(AssertionError, match=r"the deadline is 12\.0, not 11"):
         script.until_deadline(11)
     assert script.until_deadline(12).now == 12
 

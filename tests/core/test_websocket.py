@@ -3,8 +3,7 @@
 import tracemalloc
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
@@ -218,9 +217,7 @@ def test_unsendable_codes_are_refused(code):
 def test_replies_repeat_what_was_said():
     """A pong repeats the payload; a close frame repeats code and reason, so both sides agree on them."""
     ws = websocket(client=True)
-    [pong, closed] = feed(
-        ws, frame(PING, b"p" * 125, masked=False) + close_frame(3000, "r" * 123, masked=False)
-    )
+    [pong, closed] = feed(ws, frame(PING, b"p" * 125, masked=False) + close_frame(3000, "r" * 123, masked=False))
     assert pong.reply == frame(PONG, b"p" * 125)
     assert closed == CloseReceived(3000, "r" * 123, close_frame(3000, "r" * 123, masked=True))
 
@@ -339,9 +336,7 @@ def plain(signal, client):
 payloads = st.one_of(
     st.text(max_size=20).map(str.encode),
     st.binary(max_size=20),
-    st.sampled_from(
-        [b"", b"\x03", b"\x03\xe8", b"\x03\xe8ok", b"\xc3", b"\xa9", b"x" * 125, b"x" * 126, b"x" * 600]
-    ),
+    st.sampled_from([b"", b"\x03", b"\x03\xe8", b"\x03\xe8ok", b"\xc3", b"\xa9", b"x" * 125, b"x" * 126, b"x" * 600]),
     st.integers(0, 70000).map(bytes),
 )
 
@@ -353,9 +348,7 @@ def streams(draw):
     usual = st.integers(0, 9).map(lambda n: n < 9)
     frames = []
     for _ in range(draw(st.integers(1, 8))):
-        opcode = draw(
-            st.sampled_from([TEXT, TEXT, TEXT, CONTINUATION, CONTINUATION, BINARY, PING, PONG, CLOSE, 3, 15])
-        )
+        opcode = draw(st.sampled_from([TEXT, TEXT, TEXT, CONTINUATION, CONTINUATION, BINARY, PING, PONG, CLOSE, 3, 15]))
         payload = draw(payloads)
         fin = draw(st.booleans()) if opcode <= BINARY else draw(usual)
         masked = draw(usual) is not client
@@ -439,9 +432,7 @@ def test_the_limit_itself_is_allowed():
 def test_fragments_within_limits(fragments, sizes):
     """A message passes if neither its frames nor its bytes are too many; the first excess decides."""
     last = len(fragments) - 1
-    wire = b"".join(
-        frame(CONTINUATION if i else TEXT, b"x" * size, fin=i == last) for i, size in enumerate(fragments)
-    )
+    wire = b"".join(frame(CONTINUATION if i else TEXT, b"x" * size, fin=i == last) for i, size in enumerate(fragments))
     verdicts = [
         code
         for i in range(len(fragments))
@@ -523,9 +514,7 @@ def test_compression_is_used_where_agreed():
 def test_a_compressed_frame_announced_too_big():
     """A compressed frame may be a little longer than the message it holds, and no more."""
     limit = 1000
-    [failed] = feed(
-        websocket(max_message_size=limit, deflate=Deflate()), frame(TEXT, rsv=4, announced=limit * 2 + 65)
-    )
+    [failed] = feed(websocket(max_message_size=limit, deflate=Deflate()), frame(TEXT, rsv=4, announced=limit * 2 + 65))
     assert failed.code == 1009
     header = frame(TEXT, rsv=4, announced=limit * 2 + 64)
     assert feed(websocket(max_message_size=limit, deflate=Deflate()), header) == []

@@ -17,7 +17,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-BLOCK = re.compile(r"(?:^<!-- (?P<mark>[a-z ]+) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
+BLOCK = re.compile(
+    r"(?:^<!-- (?P<mark>[a-z ]+) -->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
 MARKS = (None, "background", "background output")
 SECONDS = 10
 
@@ -49,7 +51,7 @@ def read(path):
         block = Block(mark, language, text, source[: match.start("text")].count("\n"))
         before = page.blocks[-1] if page.blocks else None
         if language == "text" and mark is None:
-            assert before is not None and before.language == "python", f"{path}:{block.line}: output of nothing"
+            assert getattr(before, "language", None) == "python", f"{path}:{block.line}: output of nothing"
             before.output = text
         page.blocks.append(block)
     return page
@@ -151,5 +153,5 @@ def test_there_are_examples():
     pages = {page.path.name for page in RUNNABLE}
     assert pages >= {"README.md", "first-station.md", "close-and-reconnect.md", "strict-mode.md", "write-an-adapter.md"}
     for path in PAGES:
-        fences = len(re.findall(r"^```", path.read_text(encoding="utf-8"), re.M))
+        fences = len(re.findall(r"^```", path.read_text(encoding="utf-8"), re.MULTILINE))
         assert fences == 2 * len(read(path).blocks)

@@ -62,6 +62,14 @@ class Env:
         assert len(anyio.get_running_tasks()) == tasks, "tasks are left behind"
         assert open_files() == sockets, "sockets are left open"
 
+    def dial_to(self, stream):
+        """A way to dial that leads to this stream."""
+
+        async def dial(target):
+            return stream, TransportOpened()
+
+        return dial
+
     def unix_dial(self, path):
         """A way to dial that leads to a Unix socket."""
         is_trio = self._native is TrioStream
@@ -148,11 +156,13 @@ class Line:
             self._arrived.append(there)
         else:
             far, back = self._env.pair()
-            self._env.spawn(self._join, there, back)
+            self._env.spawn(self.join, there, back)
             self._env.spawn(self._server.handle_stream, far)
         return near, TransportOpened()
 
-    async def _join(self, one, other):
+    async def join(self, one, other):
+        """Carry bytes between two ends, until both are done or one breaks."""
+
         async def copy(source, sink):
             try:
                 while True:
