@@ -7,29 +7,19 @@ import ssl
 from typing import Any, Unpack, cast
 
 import anyio
-from anyio.abc import SocketAttribute
-from anyio.streams.tls import TLSAttribute
 
-from ocpp_rpc_core import DEFAULT, CloseInfo, HTTPResponse, TLSInfo, actions as a, events
-from ocpp_rpc_core._settings import ClientChanges, ClientSettings
+from ocpp_rpc_core import DEFAULT, CloseInfo, HTTPResponse, actions as a, events
+from ocpp_rpc_core._settings import ClientSettings
 from ocpp_rpc_core.peer import ClientPeer, Peer, Timeout
 
-from .driver import Driver, Observed, Scoped, Stream, secured
+from .driver import Driver, Scoped
+from .streams import Stream, secured, transport_opened
 
 
-def transport_opened(stream: Stream) -> events.TransportOpened:
-    """What is known of a connected stream."""
-    find = stream.extra
-    version = find(TLSAttribute.tls_version, None)
-    tls = None if version is None else TLSInfo(version=version, cipher=find(TLSAttribute.cipher)[0])
-    address: object = find(SocketAttribute.remote_address, None)
-    # A socket that takes both gives IPv4 addresses this prefix.
-    host = str(address[0]).removeprefix("::ffff:") if isinstance(address, tuple) else None
-    return events.TransportOpened(host, find(TLSAttribute.peer_certificate, None), tls)
-
-
-class Calling(Observed, Peer):
+class Calling(Peer):
     """What either end can do while it is connected."""
+
+    new_bell = anyio.Event
 
     _attached: Driver | None = None
 
@@ -113,17 +103,6 @@ class RPCClient(Calling, ClientPeer, Scoped):
             self._renew()
             self._attached = Driver(self, self._driver.tasks, self._dial)
         return cast("HTTPResponse", await self._driver.ask(events.ConnectRequested(next(self._tokens))))
-
-    def reconfigure(self, **changes: Unpack[ClientChanges]) -> None:
-        """Change options; a new identity or endpoint counts after `close` and `connect`, the rest at once.
-
-        Raises:
-            TypeError: an option does not exist.
-            ValueError: the result is impossible.
-        """
-        event = self._changed(changes)
-        if self._attached is not None:
-            self._attached.feed(event)
 
     async def _dial(self, target: a.OpenTransport) -> tuple[Stream, events.TransportOpened]:
         stream: Stream = await anyio.connect_tcp(target.host, target.port)

@@ -3,64 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from math import inf
-from ssl import SSLContext
-from typing import Any, TypeVar, assert_never, cast
+from typing import Any, assert_never
 
 import anyio
-from anyio.abc import ByteStream, TaskGroup
-from anyio.streams.tls import TLSStream
+from anyio.abc import TaskGroup
 
 from ocpp_rpc_core import Phase, actions as a, events, notices as n
 from ocpp_rpc_core._answers import answer_event, is_failure
-from ocpp_rpc_core._observers import Observers
-from ocpp_rpc_core.driving import Inbox, Mailbox, Waiter
-from ocpp_rpc_core.peer import Observable, Peer
+from ocpp_rpc_core.driving import Inbox, Waiter
+from ocpp_rpc_core.peer import Peer
 from ocpp_rpc_core.server_peer import ServerPeer
+
+from .streams import BROKEN, Stream, half_close, network_error
 
 logger = logging.getLogger("ocpp_rpc")
 
 READ_SIZE = 65536
 HIGH_WATER = 65536
 """Unwritten bytes beyond which nothing more is read, and senders wait."""
-BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.BusyResourceError, anyio.EndOfStream, OSError)
 
-N = TypeVar("N", bound=n.Notice)
-Kinds = tuple[type[N], ...]
-Stream = ByteStream
 Dial = Callable[[a.OpenTransport], Awaitable[tuple[Stream, events.TransportOpened]]]
-
-
-async def secured(stream: Stream, context: SSLContext, **options: Any) -> Stream:
-    """TLS over a stream, its handshake done; a stream that fails is closed."""
-    try:
-        return await TLSStream.wrap(stream, ssl_context=context, standard_compatible=False, **options)
-    except BaseException:
-        await anyio.aclose_forcefully(stream)
-        raise
-
-
-async def half_close(stream: Stream) -> None:
-    """Send the end, and leave it to the reader to wait for the peer's."""
-    if isinstance(stream, TLSStream):
-        with suppress(anyio.BusyResourceError):  # our goodbye is out, the peer's is the reader's
-            await stream.unwrap()
-        stream = cast("Stream", stream.transport_stream)
-    try:
-        await stream.send_eof()  # closing with something unread would lose the last bytes
-    except NotImplementedError:
-        await anyio.aclose_forcefully(stream)
-
-
-def network_error(error: Exception) -> OSError:
-    """What the network said, without anyio's words around it."""
-    for said in (error.__cause__, error):
-        if isinstance(said, OSError):
-            return said
-    return ConnectionError(repr(error))
 
 
 async def outcome(awaitable: object) -> object:
@@ -87,18 +52,6 @@ def tell(peer: Peer | ServerPeer[Any], notice: n.Notice) -> None:
     """Tell the observers; the log sees what they raise."""
     for failure in peer.notify(notice):
         logged(failure)
-
-
-class Observed(Observable):
-    """Whose events can be iterated over."""
-
-    def events(self, *kinds: type[N], buffer: int = 10_000) -> AbstractAsyncContextManager[AsyncIterator[N]]:
-        """Iterate over events of these types (all, if none is given): `async with client.events(Closed) as stream`.
-
-        Raises:
-            BufferError: while iterating, when more than `buffer` events wait to be read.
-        """
-        return event_stream(self._observers, kinds, buffer)
 
 
 class Scoped:
@@ -133,6 +86,7 @@ class Driver:
         self.closed = anyio.Event()
         """Set once the connection is closed and its byte stream is gone."""
         self._peer = peer
+        peer.feed = self.feed
         self._connection = peer.connection
         self._dial = dial
         self._inbox = Inbox(peer.connection, anyio.current_time, self._perform)
@@ -237,7 +191,7 @@ class Driver:
             self.closed.set()
 
     def _start_handler(self, action: a.StartHandler) -> None:
-        answer = self._peer.serve(action, self.feed)
+        answer = self._peer.serve(action)
         if isawaitable(answer):
             scope = self._handlers[action.request_id] = anyio.CancelScope()
             self.tasks.start_soon(self._run_handler, action.request_id, answer, scope)
@@ -331,21 +285,3 @@ class Driver:
     async def _writable(self) -> None:
         while self._unwritten > HIGH_WATER:
             await self._written.wait()
-
-
-@asynccontextmanager
-async def event_stream(observers: Observers, kinds: Kinds[N], limit: int) -> AsyncGenerator[AsyncIterator[N], None]:
-    """Within the block, the events of these types as they come; `BufferError` when too many wait to be read."""
-    bell = anyio.Event()
-
-    async def read(mailbox: Mailbox[N]) -> AsyncGenerator[N, None]:
-        nonlocal bell
-        while True:
-            while (notice := mailbox.take()) is not None:
-                yield notice
-            bell = anyio.Event()
-            await bell.wait()
-
-    with Mailbox(observers, kinds, limit, lambda: bell.set()) as mailbox:  # noqa: PLW0108 - the bell changes
-        async with aclosing(read(mailbox)) as stream:
-            yield stream

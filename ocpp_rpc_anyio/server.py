@@ -11,11 +11,12 @@ import anyio
 from anyio.abc import SocketAttribute, SocketListener, TaskGroup
 
 from ocpp_rpc_core import State, events, notices as n
-from ocpp_rpc_core._settings import PeerSettings, ServerSettings
+from ocpp_rpc_core._settings import ServerSettings
 from ocpp_rpc_core.server_peer import ServerPeer, ServerSidePeer, listening_url
 
-from .client import Calling, transport_opened
-from .driver import BROKEN, Driver, Observed, Scoped, Stream, logged, logger, network_error, secured, tell
+from .client import Calling
+from .driver import Driver, Scoped, logged, logger, tell
+from .streams import BROKEN, Stream, network_error, secured, transport_opened
 
 PAUSE = 0.1
 """Seconds without accepting anybody when the system has no more sockets."""
@@ -27,11 +28,6 @@ class RPCServerClient(Calling, ServerSidePeer):
     def __init__(self, server: RPCServer, tasks: TaskGroup) -> None:
         ServerSidePeer.__init__(self, server)
         self._attached = Driver(self, tasks)
-        self.leave = self._attached.feed
-
-    def reconfigure(self, **changes: Unpack[PeerSettings]) -> None:
-        """Change options of this connection at once; raises what `RPCServer.reconfigure` raises."""
-        self._driver.feed(self._changed(changes))
 
 
 class Listener:
@@ -51,11 +47,13 @@ class Listener:
         await self.done.wait()
 
 
-class RPCServer(Observed, ServerPeer[RPCServerClient], Scoped):
+class RPCServer(ServerPeer[RPCServerClient], Scoped):
     """A management system: `async with RPCServer(protocols=["ocpp1.6"]) as server: await server.listen(9000)`.
 
     Leaving the block closes the server and everything it started.
     """
+
+    new_bell = anyio.Event
 
     def __init__(self, **options: Unpack[ServerSettings]) -> None:
         ServerPeer.__init__(self, os.urandom, options)
@@ -82,12 +80,11 @@ class RPCServer(Observed, ServerPeer[RPCServerClient], Scoped):
         """
         if self._tasks is None or self._state is not State.OPEN:
             raise RuntimeError("the server must be entered (async with) and not closed to listen")
-        if path is None:
-            multi = await anyio.create_tcp_listener(local_host=host, local_port=port)
-            sockets = cast("Sequence[SocketListener]", multi.listeners)
-        else:
-            sockets = [await anyio.create_unix_listener(path)]
-        address: object = sockets[0].extra(SocketAttribute.local_address)  # noqa: S610 - not of Django
+        tcp = None if path else await anyio.create_tcp_listener(local_host=host, local_port=port)
+        sockets = cast(
+            "Sequence[SocketListener]", tcp.listeners if tcp else [await anyio.create_unix_listener(str(path))]
+        )
+        address: object = sockets[0].extra(SocketAttribute.local_address)
         listener = Listener(*listening_url(address, host, secure=tls is not None))
         self._listeners.append(listener)
         self._tasks.start_soon(self._accept, listener, sockets, tls)
@@ -104,7 +101,7 @@ class RPCServer(Observed, ServerPeer[RPCServerClient], Scoped):
 
     async def _accept_at(self, listening: SocketListener, tls: ssl.SSLContext | None) -> None:
         assert self._tasks is not None
-        arrivals = listening.extra(SocketAttribute.raw_socket)  # noqa: S610 - not of Django
+        arrivals = listening.extra(SocketAttribute.raw_socket)
         async with listening:
             while True:
                 try:
@@ -137,7 +134,7 @@ class RPCServer(Observed, ServerPeer[RPCServerClient], Scoped):
             client = RPCServerClient(self, tasks)
             self._connections.add(client)
             if self._state is not State.OPEN:
-                client.leave(events.CloseRequested())
+                client.feed(events.CloseRequested())
             try:
                 await client._driver.serve(stream, transport_opened(stream), initial)
             finally:
@@ -156,7 +153,7 @@ class RPCServer(Observed, ServerPeer[RPCServerClient], Scoped):
             tell(self, n.ServerClosing())
         event = events.AbortRequested() if force else events.CloseRequested(code, reason, await_pending)
         for client in tuple(self._connections):
-            client._driver.feed(event)
+            client.feed(event)
         for listener in self._listeners:
             await listener.close()
         while self._connections:

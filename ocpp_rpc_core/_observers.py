@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, TypeVar, final, get_args
+from typing import Any, Generic, Protocol, TypeVar, final, get_args
 
 from .notices import Notice
 
-N = TypeVar("N")
+N = TypeVar("N", bound=Notice)
 Callback = Callable[[Any], object]
 
 
@@ -68,3 +69,60 @@ class Observers:
         finally:
             for kind in added:
                 self.remove(kind, callback)
+
+
+class Bell(Protocol):
+    """Rings once; every event loop has its own."""
+
+    def set(self) -> None:
+        """Ring."""
+
+    async def wait(self) -> object:
+        """Wait until it rings."""
+        ...
+
+
+@final
+class EventStream(Generic[N]):
+    """The notices of some types as they come: `async with ... as stream: async for notice in stream`."""
+
+    def __init__(
+        self, observers: Observers, kinds: tuple[type[N], ...], limit: int, new_bell: Callable[[], Bell]
+    ) -> None:
+        self._subscription = observers.subscribed(self._push, kinds)
+        self._notices: deque[N] = deque()
+        self._limit = limit
+        self._overflowed = False
+        self._new_bell = new_bell
+        self._bell: Bell | None = None
+
+    async def __aenter__(self) -> EventStream[N]:
+        self._subscription.__enter__()
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        self._subscription.__exit__(None, None, None)
+
+    def _push(self, notice: N) -> None:
+        if len(self._notices) < self._limit and not self._overflowed:
+            self._notices.append(notice)
+        else:
+            self._overflowed = True
+        if self._bell is not None:
+            self._bell.set()
+
+    def __aiter__(self) -> EventStream[N]:
+        return self
+
+    async def __anext__(self) -> N:
+        """The next notice.
+
+        Raises:
+            BufferError: more than the limit were waiting, so some are lost.
+        """
+        while not self._notices:
+            if self._overflowed:
+                raise BufferError(f"more than {self._limit} events waited to be read")
+            self._bell = self._new_bell()
+            await self._bell.wait()
+        return self._notices.popleft()

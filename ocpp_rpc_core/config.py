@@ -67,7 +67,8 @@ class Options:
         object.__setattr__(self, "validators", self._choose_validators())
 
     def _check_values(self) -> None:
-        for protocol in self.protocols:
+        names: Sequence[object] = self.protocols
+        for protocol in names:
             if not (isinstance(protocol, str) and is_token(protocol)):
                 raise ValueError(f"protocols: {protocol!r} cannot be the name of a subprotocol (RFC 6455 4.1)")
         above = ("call_timeout", "call_concurrency", "max_message_size", "handshake_timeout", "close_timeout")

@@ -1,4 +1,4 @@
-"""What every driver needs and no driver needs I/O for: feeding one event at a time, and queues for observers."""
+"""What every driver needs and no driver needs I/O for: feeding one event at a time, and remembering who waits."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, final
 
-from ._observers import Observers
 from .actions import Action
 from .connection import Connection
 from .events import Event
-from .notices import Notice
 
-N = TypeVar("N", bound=Notice)
 B = TypeVar("B")
 
 
@@ -59,44 +56,3 @@ class Inbox:
                 self._events.popleft()
         finally:
             self._events.clear()
-
-
-@final
-class Mailbox(Generic[N]):
-    """A bounded queue of notices for somebody who iterates; `ring` is called when one has come.
-
-    Use it as a context manager: outside the block nothing is gathered.
-    """
-
-    def __init__(self, observers: Observers, kinds: tuple[type[N], ...], limit: int, ring: Callable[[], None]) -> None:
-        self._subscription = observers.subscribed(self._push, kinds)
-        self._notices: deque[N] = deque()
-        self._limit = limit
-        self._overflowed = False
-        self._ring = ring
-
-    def __enter__(self) -> Mailbox[N]:
-        self._subscription.__enter__()
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        self._subscription.__exit__(None, None, None)
-
-    def _push(self, notice: N) -> None:
-        if len(self._notices) < self._limit and not self._overflowed:
-            self._notices.append(notice)
-        else:
-            self._overflowed = True
-        self._ring()
-
-    def take(self) -> N | None:
-        """The next notice, or None if none has come.
-
-        Raises:
-            BufferError: more than the limit were waiting, so some are lost.
-        """
-        if self._notices:
-            return self._notices.popleft()
-        if self._overflowed:
-            raise BufferError(f"more than {self._limit} events waited to be read")
-        return None

@@ -6,13 +6,13 @@ import itertools
 from collections.abc import Callable
 from enum import Enum
 from math import inf
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, Unpack, overload
 
 from . import events as e
 from ._answers import CloseInfo, InboundCall, attempt
 from ._http import Handshake
-from ._lifecycle import State
-from ._observers import Observers
+from ._lifecycle import Phase, State
+from ._observers import Bell, EventStream, Observers
 from ._settings import ClientChanges, ClientSettings
 from .actions import StartHandler
 from .config import ClientOptions, Entropy, ServerOptions, reconfigure
@@ -30,7 +30,7 @@ DEFAULT = _Option.DEFAULT
 Timeout = float | None | _Option
 """Seconds; None or infinity for no limit; `DEFAULT` for the option."""
 
-N = TypeVar("N")
+N = TypeVar("N", bound=Notice)
 H = TypeVar("H", bound=Callable[..., object])
 
 
@@ -82,6 +82,9 @@ class Handling:
 class Observable:
     """Registration of observers."""
 
+    new_bell: Callable[[], Bell]
+    """Makes a bell of the event loop; set by the adapter."""
+
     def __init__(self) -> None:
         self._observers = Observers()
 
@@ -100,6 +103,14 @@ class Observable:
 
         return register if callback is None else register(callback)
 
+    def events(self, *kinds: type[N], buffer: int = 10_000) -> EventStream[N]:
+        """Iterate over events of these types (all, if none is given): `async with client.events(Closed) as stream`.
+
+        Raises:
+            BufferError: while iterating, when more than `buffer` events wait to be read.
+        """
+        return EventStream(self._observers, kinds, buffer, self.new_bell)
+
     def off(self, kind: type[N], callback: Callable[[N], object]) -> None:
         """Undo one `on`."""
         self._observers.remove(kind, callback)
@@ -113,6 +124,8 @@ class Peer(Handling, Observable):
         Observable.__init__(self)
         self.connection = Connection(options, self._router, self._observers)
         """The state machine behind it; only a driver may feed it."""
+        self.feed: Callable[[e.Event], None] = self._too_early
+        """Tells the connection; set by the driver."""
         self._tokens = itertools.count(1)
         self._close_info = CloseInfo(1006, "")
 
@@ -128,15 +141,18 @@ class Peer(Handling, Observable):
 
     # --- For drivers ------------------------------------------------------------
 
+    def _too_early(self, event: e.Event) -> None:
+        raise RuntimeError(f"there is no driver yet to do {event}")
+
     def notify(self, notice: Notice) -> list[Exception]:
         """Tell the observers; return what they raised."""
         if isinstance(notice, Closed):
             self._close_info = CloseInfo(notice.code, notice.reason)
         return self._observers.tell(notice)
 
-    def serve(self, start: StartHandler, feed: Callable[[e.Event], None]) -> object:
+    def serve(self, start: StartHandler) -> object:
         """Call the handler of a request; return its answer, an awaitable of it, or what it raised."""
-        call = InboundCall(start.request_id, start.message_id, start.method, start.params, self, feed)
+        call = InboundCall(start.request_id, start.message_id, start.method, start.params, self, self.feed)
         return attempt(start.handler, call)
 
     @property
@@ -194,6 +210,13 @@ class ClientPeer(Peer):
         self.connection = Connection(self._options, self._router, self._observers)
         self._connected_as = self._options.identity
 
-    def _changed(self, changes: ClientChanges) -> e.Reconfigured:
+    def reconfigure(self, **changes: Unpack[ClientChanges]) -> None:
+        """Change options; a new identity or endpoint counts after `close` and `connect`, the rest at once.
+
+        Raises:
+            TypeError: an option does not exist.
+            ValueError: the result is impossible.
+        """
         self._options = reconfigure(self._options, changes)
-        return e.Reconfigured(self._options)
+        if self.connection.phase is not Phase.IDLE:
+            self.feed(e.Reconfigured(self._options))

@@ -28,8 +28,6 @@ class ServerSidePeer(Peer):
         super().__init__(self._options, server.router)
         self.session: Any = None
         """What the authentication callback accepted the client with."""
-        self.leave: Callable[[e.CloseRequested], None] = _unattached
-        """Where the server sends its wish to close this connection; set by the driver."""
 
     @property
     def handshake(self) -> Handshake:
@@ -80,9 +78,10 @@ class ServerSidePeer(Peer):
             self._server.left(self)
         return failures
 
-    def _changed(self, changes: PeerSettings) -> e.Reconfigured:
+    def reconfigure(self, **changes: Unpack[PeerSettings]) -> None:
+        """Change options of this connection at once; raises what `RPCServer.reconfigure` raises."""
         self._options = reconfigure(self._options, changes)
-        return e.Reconfigured(self._options)
+        self.feed(e.Reconfigured(self._options))
 
 
 S = TypeVar("S", bound=ServerSidePeer)
@@ -156,16 +155,12 @@ class ServerPeer(Handling, Observable, Generic[S]):
     def arrived(self, client: S) -> list[Exception]:
         """A client was let in; who must leave for it is told so.  Returns what observers raised."""
         for leaving in self._registry.add(client):
-            leaving.leave(e.CloseRequested(1008, "this identity is connected elsewhere"))
+            leaving.feed(e.CloseRequested(1008, "this identity is connected elsewhere"))
         return self.notify(n.ClientConnected(client)) if client in self.clients else []
 
     def left(self, client: S) -> None:
         """A client is gone."""
         self._registry.remove(client)
-
-
-def _unattached(wish: e.CloseRequested) -> None:
-    raise AssertionError(wish)
 
 
 def listening_url(address: object, host: str | None, *, secure: bool) -> tuple[str, int | None]:

@@ -8,27 +8,18 @@ from typing import Any, Unpack, cast
 
 import trio
 
-from ocpp_rpc_core import DEFAULT, CloseInfo, HTTPResponse, TLSInfo, actions as a, events
-from ocpp_rpc_core._settings import ClientChanges, ClientSettings
+from ocpp_rpc_core import DEFAULT, CloseInfo, HTTPResponse, actions as a, events
+from ocpp_rpc_core._settings import ClientSettings
 from ocpp_rpc_core.peer import ClientPeer, Peer, Timeout
 
-from .driver import Driver, Observed, Scoped, Stream, secured
+from .driver import Driver, Scoped
+from .streams import Stream, secured, transport_opened
 
 
-def transport_opened(stream: Stream) -> events.TransportOpened:
-    """What is known of a connected stream."""
-    tls = certificate = None
-    if isinstance(stream, trio.SSLStream):
-        secure = cast("trio.SSLStream[trio.SocketStream]", stream)
-        certificate = secure.getpeercert()
-        tls = TLSInfo(version=secure.version() or "", cipher=secure.cipher()[0])
-        stream = secure.transport_stream
-    address: object = stream.socket.getpeername() if isinstance(stream, trio.SocketStream) else None
-    return events.TransportOpened(str(address[0]) if isinstance(address, tuple) else None, certificate, tls)
-
-
-class Calling(Observed, Peer):
+class Calling(Peer):
     """What either end can do while it is connected."""
+
+    new_bell = trio.Event
 
     _attached: Driver | None = None
 
@@ -112,17 +103,6 @@ class RPCClient(Calling, ClientPeer, Scoped):
             self._renew()
             self._attached = Driver(self, self._driver.nursery, self._dial)
         return cast("HTTPResponse", await self._driver.ask(events.ConnectRequested(next(self._tokens))))
-
-    def reconfigure(self, **changes: Unpack[ClientChanges]) -> None:
-        """Change options; a new identity or endpoint counts after `close` and `connect`, the rest at once.
-
-        Raises:
-            TypeError: an option does not exist.
-            ValueError: the result is impossible.
-        """
-        event = self._changed(changes)
-        if self._attached is not None:
-            self._attached.feed(event)
 
     async def _dial(self, target: a.OpenTransport) -> tuple[Stream, events.TransportOpened]:
         stream = await trio.open_tcp_stream(target.host, target.port)

@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from math import inf
-from ssl import SSLContext
-from typing import Any, TypeVar, assert_never
+from typing import Any, assert_never
 
 import trio
 
 from ocpp_rpc_core import Phase, actions as a, events, notices as n
 from ocpp_rpc_core._answers import answer_event, is_failure
-from ocpp_rpc_core._observers import Observers
-from ocpp_rpc_core.driving import Inbox, Mailbox, Waiter
-from ocpp_rpc_core.peer import Observable, Peer
+from ocpp_rpc_core.driving import Inbox, Waiter
+from ocpp_rpc_core.peer import Peer
 from ocpp_rpc_core.server_peer import ServerPeer
+
+from .streams import BROKEN, Stream, half_close, network_error
 
 logger = logging.getLogger("ocpp_rpc")
 
 READ_SIZE = 65536
 HIGH_WATER = 65536
 """Unwritten bytes beyond which nothing more is read, and senders wait."""
-BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 
-N = TypeVar("N", bound=n.Notice)
-Kinds = tuple[type[N], ...]
-Stream = trio.abc.Stream
 Dial = Callable[[a.OpenTransport], Awaitable[tuple[Stream, events.TransportOpened]]]
-
-
-async def secured(stream: trio.SocketStream, context: SSLContext, **options: Any) -> Stream:
-    """TLS over a stream, its handshake done; a stream that fails is closed."""
-    secure = trio.SSLStream(stream, context, https_compatible=True, **options)
-    try:
-        await secure.do_handshake()
-    except BaseException:
-        await trio.aclose_forcefully(secure)
-        raise
-    return secure
 
 
 async def outcome(awaitable: object) -> object:
@@ -58,27 +42,10 @@ def logged(answer: object) -> object:
     return answer
 
 
-def network_error(error: Exception) -> OSError:
-    """What broke a byte stream, in words that applications need not know trio for."""
-    return error if isinstance(error, OSError) else ConnectionError(str(error) or "the byte stream broke")
-
-
 def tell(peer: Peer | ServerPeer[Any], notice: n.Notice) -> None:
     """Tell the observers; the log sees what they raise."""
     for failure in peer.notify(notice):
         logged(failure)
-
-
-class Observed(Observable):
-    """Whose events can be iterated over."""
-
-    def events(self, *kinds: type[N], buffer: int = 10_000) -> AbstractAsyncContextManager[AsyncIterator[N]]:
-        """Iterate over events of these types (all, if none is given): `async with client.events(Closed) as stream`.
-
-        Raises:
-            BufferError: while iterating, when more than `buffer` events wait to be read.
-        """
-        return event_stream(self._observers, kinds, buffer)
 
 
 class Scoped:
@@ -95,12 +62,14 @@ class Scoped:
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         assert self._nursery is not None
-        with trio.CancelScope(shield=True):  # the core bounds how long a goodbye may take
-            await self._close(force=isinstance(error, trio.Cancelled))
-        self._nursery.cancel_scope.cancel()
-        self._nursery = None
-        # The nursery does not hear of the application's exception: it would put it into a group.
-        await self._manager.__aexit__(None, None, None)
+        try:
+            with trio.CancelScope(shield=True):  # the core bounds how long a goodbye may take
+                await self._close(force=isinstance(error, trio.Cancelled))
+        finally:
+            self._nursery.cancel_scope.cancel()
+            self._nursery = None
+            # The nursery does not hear of the application's exception: it would put it into a group.
+            await self._manager.__aexit__(None, None, None)
 
 
 class Driver:
@@ -111,6 +80,7 @@ class Driver:
         self.closed = trio.Event()
         """Set once the connection is closed and its byte stream is gone."""
         self._peer = peer
+        peer.feed = self.feed
         self._connection = peer.connection
         self._dial = dial
         self._inbox = Inbox(peer.connection, trio.current_time, self._perform)
@@ -142,7 +112,8 @@ class Driver:
         try:
             self.feed(question)
             await waiter.bell.wait()
-            await self._writable()
+            if waiter.result is None and waiter.error is None:  # it was only sent, no faster than the peer reads
+                await self._writable()
         finally:
             del self._waiters[question.token]
             if not waiter.bell.is_set():
@@ -215,7 +186,7 @@ class Driver:
             self.closed.set()
 
     def _start_handler(self, action: a.StartHandler) -> None:
-        answer = self._peer.serve(action, self.feed)
+        answer = self._peer.serve(action)
         if isawaitable(answer):
             scope = self._handlers[action.request_id] = trio.CancelScope()
             self.nursery.start_soon(self._run_handler, action.request_id, answer, scope)
@@ -242,7 +213,9 @@ class Driver:
         try:
             with scope:
                 await self._carry(*await self._dial(target))
-        except BROKEN as failure:
+        except Exception as failure:
+            if self._transport is not scope:
+                raise
             error = network_error(failure)
         finally:
             if self._transport is scope:  # else it was carried
@@ -255,7 +228,8 @@ class Driver:
             await self._carry(stream, opened, initial)
 
     async def _carry(self, stream: Stream, opened: events.TransportOpened, initial: bytes = b"") -> None:
-        self._outgoing, self._unwritten, self._finishing = [], 0, False
+        self._outgoing, self._unwritten, self._finishing, self._written = [], 0, False, trio.Event()
+        self._written = trio.Event()
         error: Exception | None = None
         try:
             self.feed(opened)
@@ -264,7 +238,8 @@ class Driver:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write, stream)
                 error = await self._read(stream)
-                nursery.cancel_scope.cancel()
+                if not self._finishing:  # the core bounds how long the last bytes may take
+                    nursery.cancel_scope.cancel()
         finally:
             with trio.CancelScope(shield=True):
                 await trio.aclose_forcefully(stream)
@@ -299,10 +274,7 @@ class Driver:
                     break
                 self._to_write = trio.Event()
                 await self._to_write.wait()
-            if isinstance(stream, trio.abc.HalfCloseableStream):
-                await stream.send_eof()  # closing with something unread would lose the last bytes
-            else:
-                await stream.aclose()
+            await half_close(stream)
         except BROKEN:
             self._unwritten = -inf  # the reader finds out, too, and need not wait for us
             self._written.set()
@@ -310,21 +282,3 @@ class Driver:
     async def _writable(self) -> None:
         while self._unwritten > HIGH_WATER:
             await self._written.wait()
-
-
-@asynccontextmanager
-async def event_stream(observers: Observers, kinds: Kinds[N], limit: int) -> AsyncGenerator[AsyncIterator[N], None]:
-    """Within the block, the events of these types as they come; `BufferError` when too many wait to be read."""
-    bell = trio.Event()
-
-    async def read(mailbox: Mailbox[N]) -> AsyncGenerator[N, None]:
-        nonlocal bell
-        while True:
-            while (notice := mailbox.take()) is not None:
-                yield notice
-            bell = trio.Event()
-            await bell.wait()
-
-    with Mailbox(observers, kinds, limit, lambda: bell.set()) as mailbox:  # noqa: PLW0108 - the bell changes
-        async with aclosing(read(mailbox)) as stream:
-            yield stream

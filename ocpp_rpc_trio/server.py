@@ -9,11 +9,12 @@ from typing import Unpack
 import trio
 
 from ocpp_rpc_core import State, events, notices as n
-from ocpp_rpc_core._settings import PeerSettings, ServerSettings
+from ocpp_rpc_core._settings import ServerSettings
 from ocpp_rpc_core.server_peer import ServerPeer, ServerSidePeer, listening_url
 
-from .client import Calling, transport_opened
-from .driver import BROKEN, Driver, Observed, Scoped, Stream, logged, logger, secured, tell
+from .client import Calling
+from .driver import Driver, Scoped, logged, logger, tell
+from .streams import BROKEN, Stream, secured, tcp_listeners, transport_opened, unix_listener
 
 
 class RPCServerClient(Calling, ServerSidePeer):
@@ -22,11 +23,6 @@ class RPCServerClient(Calling, ServerSidePeer):
     def __init__(self, server: RPCServer, nursery: trio.Nursery) -> None:
         ServerSidePeer.__init__(self, server)
         self._attached = Driver(self, nursery)
-        self.leave = self._attached.feed
-
-    def reconfigure(self, **changes: Unpack[PeerSettings]) -> None:
-        """Change options of this connection at once; raises what `RPCServer.reconfigure` raises."""
-        self._driver.feed(self._changed(changes))
 
 
 class Listener:
@@ -46,11 +42,13 @@ class Listener:
         await self.done.wait()
 
 
-class RPCServer(Observed, ServerPeer[RPCServerClient], Scoped):
+class RPCServer(ServerPeer[RPCServerClient], Scoped):
     """A management system: `async with RPCServer(protocols=["ocpp1.6"]) as server: await server.listen(9000)`.
 
     Leaving the block closes the server and everything it started.
     """
+
+    new_bell = trio.Event
 
     def __init__(self, **options: Unpack[ServerSettings]) -> None:
         ServerPeer.__init__(self, os.urandom, options)
@@ -82,7 +80,7 @@ class RPCServer(Observed, ServerPeer[RPCServerClient], Scoped):
         """
         if self._nursery is None or self._state is not State.OPEN:
             raise RuntimeError("the server must be entered (async with) and not closed to listen")
-        sockets = await _tcp_listeners(port, host) if path is None else [await _unix_listener(path)]
+        sockets = await tcp_listeners(port, host) if path is None else [await unix_listener(path)]
         listener = Listener(*listening_url(sockets[0].socket.getsockname(), host, secure=tls is not None))
         self._listeners.append(listener)
         self._nursery.start_soon(self._accept, listener, sockets, tls)
@@ -115,7 +113,7 @@ class RPCServer(Observed, ServerPeer[RPCServerClient], Scoped):
             client = RPCServerClient(self, nursery)
             self._connections.add(client)
             if self._state is not State.OPEN:
-                client.leave(events.CloseRequested())
+                client.feed(events.CloseRequested())
             try:
                 await client._driver.serve(stream, transport_opened(stream), initial)
             finally:
@@ -134,7 +132,7 @@ class RPCServer(Observed, ServerPeer[RPCServerClient], Scoped):
             tell(self, n.ServerClosing())
         event = events.AbortRequested() if force else events.CloseRequested(code, reason, await_pending)
         for client in tuple(self._connections):
-            client._driver.feed(event)
+            client.feed(event)
         for listener in self._listeners:
             await listener.close()
         while self._connections:
@@ -148,22 +146,3 @@ class RPCServer(Observed, ServerPeer[RPCServerClient], Scoped):
     async def wait_closed(self) -> None:
         """Wait until the server has closed."""
         await self._closed.wait()
-
-
-async def _tcp_listeners(port: int, host: str | None) -> list[trio.SocketListener]:
-    listeners = await trio.open_tcp_listeners(port, host=host)
-    if port == 0 and len(listeners) > 1:  # each got a port of its own
-        number = int(listeners[0].socket.getsockname()[1])
-        for listener in listeners:
-            await listener.aclose()
-        listeners = await trio.open_tcp_listeners(number, host=host)
-    return listeners
-
-
-async def _unix_listener(path: str) -> trio.SocketListener:
-    if await trio.Path(path).is_socket():  # left behind by somebody who is gone
-        await trio.Path(path).unlink()
-    listening = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
-    await listening.bind(path)
-    listening.listen()
-    return trio.SocketListener(listening)

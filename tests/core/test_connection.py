@@ -142,6 +142,7 @@ def test_connecting_between_two_connections_waits():
     script.tell(e.BytesReceived(wire.response())).expect(
         a.Report(n.Opened(accepted())), a.ResolveConnect(2, accepted()), a.ResolveConnect(3, accepted())
     )
+    script.tell(e.TransportClosed()).expect(a.Report(n.Disconnected(1006, "")))  # no word of the former goodbye
 
 
 @pytest.mark.feature("C11")

@@ -539,6 +539,23 @@ def test_what_a_retry_may_mend(events):
     assert script._machine.deadline == script.now + 2
 
 
+@pytest.mark.feature("C11")
+@pytest.mark.parametrize(
+    ("answer", "end", "error"),
+    [
+        (b"", None, errors.HandshakeError("the connection was closed before the handshake was complete")),
+        (b"HTTP/1.1 503 Busy\r\n\r\n", None, errors.UnexpectedHTTPResponse(503, [], b"")),
+        (b"", ConnectionResetError("reset"), ConnectionResetError("reset")),
+    ],
+)
+def test_a_byte_stream_that_ends_within_the_handshake(answer, end, error):
+    """What the answer was so far decides what the caller hears, or what broke the byte stream."""
+    script = upgrading(client()).tell(e.BytesReceived(answer)).expect()
+    script.tell(e.TransportClosed(end)).expect(
+        *[a.Report(n.SocketError(end))] * (end is not None), a.RejectConnect(1, error), CLOSING, *closed(1006)
+    )
+
+
 @pytest.mark.feature("C7")
 def test_an_attempt_that_takes_too_long():
     """It is dropped, and followed by the next."""

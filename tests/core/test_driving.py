@@ -1,15 +1,13 @@
-"""The half of a driver that needs no I/O: one event at a time, waiters, and bounded queues for observers."""
+"""The half of a driver that needs no I/O: one event at a time, and who waits."""
 
 import os
 
 import pytest
-from hypothesis import given, strategies as st
 
 from ocpp_rpc_core import actions as a, events as e, notices as n
-from ocpp_rpc_core._observers import Observers
 from ocpp_rpc_core.config import ClientOptions
 from ocpp_rpc_core.connection import Connection
-from ocpp_rpc_core.driving import Inbox, Mailbox, Waiter
+from ocpp_rpc_core.driving import Inbox, Waiter
 from ocpp_rpc_core.errors import CallTimeout, LocalProtocolError
 
 
@@ -64,38 +62,3 @@ class TestWaiter:
         waiter.error = CallTimeout("late")
         with pytest.raises(CallTimeout, match="late"):
             waiter.outcome()
-
-
-@pytest.mark.feature("C27")
-class TestMailbox:
-    def test_it_gathers_only_inside_the_block_and_only_what_was_asked_for(self):
-        """Notices come in order, of the given types, while the block lasts."""
-        observers, rings = Observers(), []
-        observers.tell(n.Closing())
-        with Mailbox(observers, (n.Closing, n.Closed), 10, lambda: rings.append(1)) as mailbox:
-            observers.tell(n.Closing())
-            observers.tell(n.SocketError(OSError()))
-            observers.tell(n.Closed(1000, ""))
-            assert rings == [1, 1]
-            assert [mailbox.take(), mailbox.take(), mailbox.take()] == [n.Closing(), n.Closed(1000, ""), None]
-        observers.tell(n.Closing())
-        assert mailbox.take() is None
-        assert n.Closing not in observers
-
-    @given(st.integers(0, 20), st.integers(0, 40))
-    def test_what_overflows_is_not_passed_over_in_silence(self, limit, count):
-        """Up to the limit nothing is lost; beyond it, what came first is read, then there is an error."""
-        observers = Observers()
-        with Mailbox(observers, (n.PingEvent,), limit, lambda: None) as mailbox:
-            for rtt in range(count):
-                observers.tell(n.PingEvent(float(rtt)))
-            for rtt in range(min(limit, count)):
-                assert mailbox.take() == n.PingEvent(float(rtt))
-            if count > limit:
-                with pytest.raises(BufferError, match=f"more than {limit} events"):
-                    mailbox.take()
-                observers.tell(n.PingEvent(0.0))
-                with pytest.raises(BufferError):
-                    mailbox.take()
-            else:
-                assert mailbox.take() is None

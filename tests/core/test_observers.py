@@ -1,11 +1,13 @@
 """Who wants to hear which notice."""
 
+import types
 from typing import get_args
 
 import pytest
 from hypothesis import given, strategies as st
 
-from ocpp_rpc_core._observers import Observers
+from ocpp_rpc_core import notices as n
+from ocpp_rpc_core._observers import EventStream, Observers
 from ocpp_rpc_core.notices import Closed, Closing, Connecting, Notice, PingEvent
 
 CLOSED, PING = Closed(1000, ""), PingEvent(0.5)
@@ -146,3 +148,77 @@ def test_any_order(steps):
         observers.tell(notice)
         assert heard == model[type(notice)]
         assert (type(notice) in observers) == bool(heard)
+
+
+class Bell:
+    """A bell that needs no event loop: who waits is suspended until somebody looks again."""
+
+    def __init__(self):
+        self.rings = 0
+
+    def set(self):
+        self.rings += 1
+
+    @types.coroutine
+    def wait(self):
+        while not self.rings:
+            yield
+
+
+SUSPENDED = object()
+
+
+def step(coroutine):
+    """What a coroutine returns, or `SUSPENDED` if it waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    return SUSPENDED
+
+
+@pytest.mark.feature("C27")
+class TestEventStream:
+    def test_it_gathers_only_inside_the_block_and_only_what_was_asked_for(self):
+        """Notices come in order, of the given types, while the block lasts."""
+        observers = Observers()
+        stream = EventStream(observers, (n.Closing, n.Closed), 10, Bell)
+        observers.tell(n.Closing())
+        assert step(stream.__aenter__()) is stream
+        assert stream.__aiter__() is stream
+        observers.tell(n.Closed(1000, ""))
+        observers.tell(n.SocketError(OSError()))
+        observers.tell(n.Closing())
+        assert step(stream.__anext__()) == n.Closed(1000, "")
+        assert step(stream.__anext__()) == n.Closing()
+        assert step(stream.__aexit__(None, None, None)) is None
+        assert n.Closing not in observers
+        assert n.Closed not in observers
+
+    def test_who_comes_too_early_waits_for_the_bell(self):
+        """An empty stream suspends its reader, and the next notice wakes it."""
+        observers = Observers()
+        stream = EventStream(observers, (n.PingEvent,), 10, Bell)
+        step(stream.__aenter__())
+        reading = stream.__anext__()
+        assert step(reading) is SUSPENDED
+        observers.tell(n.PingEvent(1.0))
+        assert step(reading) == n.PingEvent(1.0)
+
+    @given(st.integers(0, 20), st.integers(0, 40))
+    def test_what_overflows_is_not_passed_over_in_silence(self, limit, count):
+        """Up to the limit nothing is lost; beyond it, what came first is read, then there is an error."""
+        observers = Observers()
+        stream = EventStream(observers, (n.PingEvent,), limit, Bell)
+        step(stream.__aenter__())
+        for rtt in range(count):
+            observers.tell(n.PingEvent(float(rtt)))
+        for rtt in range(min(limit, count)):
+            assert step(stream.__anext__()) == n.PingEvent(float(rtt))
+        if count <= limit:
+            assert step(stream.__anext__()) is SUSPENDED
+            return
+        for _ in range(2):
+            with pytest.raises(BufferError, match=f"more than {limit} events"):
+                step(stream.__anext__())
+            observers.tell(n.PingEvent(0.0))

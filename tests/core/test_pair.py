@@ -15,7 +15,7 @@ from ocpp_rpc_core.config import ClientOptions, ServerOptions
 from ocpp_rpc_core.errors import NotConnected, RPCGenericError
 from ocpp_rpc_core.testing import PENDING, Pair, counting_entropy
 
-QUIET = settings(max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=[*HealthCheck])
+QUIET = settings(max_examples=250, stateful_step_count=50, deadline=None, suppress_health_check=[*HealthCheck])
 WHO = st.sampled_from(["client", "server"])
 
 
@@ -62,13 +62,18 @@ class Life(RuleBasedStateMachine):
 
     # --- The application ------------------------------------------------------
 
-    @rule(who=WHO, method=st.sampled_from(["Echo", "Slow", "Nobody"]), timeout=st.sampled_from([None, 3]))
-    def call(self, who, method, timeout):
-        end, number = self.end(who), next(self.count)
-        token = end.call(method, {"n": number}, timeout=timeout)
-        self.calls.append((end, token))
-        if method == "Echo":
-            self.numbers[token] = number
+    @rule(
+        who=WHO,
+        methods=st.lists(st.sampled_from(["Echo", "Slow", "Nobody"]), min_size=1, max_size=4),
+        timeout=st.sampled_from([None, 3]),
+    )
+    def call(self, who, methods, timeout):
+        for method in methods:
+            end, number = self.end(who), next(self.count)
+            token = end.call(method, {"n": number}, timeout=timeout)
+            self.calls.append((end, token))
+            if method == "Echo":
+                self.numbers[token] = number
 
     @rule(who=WHO, no_reply=st.booleans())
     def send(self, who, no_reply):
@@ -141,10 +146,12 @@ class Life(RuleBasedStateMachine):
         self.window[who if end is not self.pair.client else "client"] = 3  # what is in flight stays so
         end.tell(e.Reconfigured(replace(end.connection._options, **changes)))
 
+    @precondition(lambda self: len(self.calls) > 4)  # a life should be worth ending
     @rule(who=WHO, drain=st.booleans(), code=st.sampled_from([1000, 1005, 4000]))
     def close(self, who, drain, code):
         self.end(who).close(code, "enough", drain=drain)
 
+    @precondition(lambda self: len(self.calls) > 4)
     @rule(who=WHO)
     def abort(self, who):
         self.end(who).tell(e.AbortRequested())

@@ -72,12 +72,13 @@ def test_serving_a_request():
         call.reply(NOREPLY)
         return {"a": 1}
 
+    client.feed = fed.append
     start = StartHandler(4, "7", "Echo", {"b": 2}, handler)
-    assert client.serve(start, fed.append) == {"a": 1}
+    assert client.serve(start) == {"a": 1}
     assert seen == [("Echo", {"b": 2}, "7", client)]
     assert fed == [e.HandlerReplied(e.HandlerDeclined(4))]
     crash = StartHandler(5, "8", "Echo", {}, lambda call: 1 / 0)
-    assert isinstance(client.serve(crash, fed.append), ZeroDivisionError)
+    assert isinstance(client.serve(crash), ZeroDivisionError)
 
 
 # --- Observers ------------------------------------------------------------------------------------
@@ -203,8 +204,12 @@ def test_new_options():
     """Checked, and an event for the connection; a new identity counts from the next connect."""
     client = peer(call_timeout=None)
     assert client._options.call_timeout == inf
-    changed = client._changed({"identity": "CP2", "call_concurrency": None})
-    assert (changed.options.identity, changed.options.call_concurrency) == ("CP2", inf)
+    client.reconfigure(identity="CP2")  # before there is a driver to tell
+    fed = []
+    client.feed = fed.append
+    client.connection.handle(e.ConnectRequested(1), 0)
+    client.reconfigure(call_concurrency=None)
+    assert [(event.options.identity, event.options.call_concurrency) for event in fed] == [("CP2", inf)]
     assert client.identity == "CP1"
     client._renew()
     assert client.identity == "CP2"
@@ -213,9 +218,9 @@ def test_new_options():
     [sent] = client.connection.handle(e.TransportOpened(), 0)
     assert sent.data.startswith(b"GET /CP2 ")
     with pytest.raises(ValueError):
-        client._changed({"max_reconnects": -1})
+        client.reconfigure(max_reconnects=-1)
     with pytest.raises(TypeError):
-        client._changed({"colour": "red"})
+        client.reconfigure(colour="red")
     assert client._options.identity == "CP2"
 
 

@@ -137,6 +137,7 @@ class Line:
         """Whether attempts to connect hang."""
         self._streams = []
         self._arrived = deque()
+        self._arrival = anyio.Event()
 
     def client(self, identity="CP1", *, endpoint="ws://host", **options):
         """A client that dials here."""
@@ -154,6 +155,7 @@ class Line:
         self._streams.append(there)
         if self._server is None:
             self._arrived.append(there)
+            self._arrival.set()
         else:
             far, back = self._env.pair()
             self._env.spawn(self.join, there, back)
@@ -185,7 +187,9 @@ class Line:
 
     async def arrival(self):
         """The test's end of the next stream that a client opens."""
-        await self._env.until(lambda: self._arrived, limit=3600)
+        while not self._arrived:
+            self._arrival = anyio.Event()
+            await self._arrival.wait()
         return self._arrived.popleft()
 
     async def accept(self, protocol=None):

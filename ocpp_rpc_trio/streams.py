@@ -1,0 +1,74 @@
+"""Byte streams and listeners on trio: what TLS, sockets and the end of a stream need."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+from typing import Any, cast
+
+import trio
+
+from ocpp_rpc_core import TLSInfo
+from ocpp_rpc_core.events import TransportOpened
+
+Stream = trio.abc.Stream
+BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
+
+
+def network_error(error: Exception) -> OSError:
+    """What broke a byte stream, in words that applications need not know trio for."""
+    return error if isinstance(error, OSError) else ConnectionError(str(error) or "the byte stream broke")
+
+
+async def secured(stream: trio.SocketStream, context: ssl.SSLContext, **options: Any) -> Stream:
+    """TLS over a stream, its handshake done; a stream that fails is closed."""
+    secure = trio.SSLStream(stream, context, https_compatible=True, **options)
+    try:
+        await secure.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(secure)
+        raise
+    return secure
+
+
+async def half_close(stream: Stream) -> None:
+    """Send the end, and leave it to the reader to wait for the peer's."""
+    if isinstance(stream, trio.abc.HalfCloseableStream):
+        await stream.send_eof()  # closing with something unread would lose the last bytes
+    else:
+        await stream.aclose()
+
+
+def transport_opened(stream: Stream) -> TransportOpened:
+    """What is known of a connected stream."""
+    tls = certificate = None
+    if isinstance(stream, trio.SSLStream):
+        secure = cast("trio.SSLStream[trio.SocketStream]", stream)
+        certificate = secure.getpeercert()
+        tls = TLSInfo(version=secure.version() or "", cipher=secure.cipher()[0])
+        stream = secure.transport_stream
+    address: object = None
+    with suppress(OSError):  # the peer may be gone already
+        address = stream.socket.getpeername() if isinstance(stream, trio.SocketStream) else None
+    return TransportOpened(str(address[0]) if isinstance(address, tuple) else None, certificate, tls)
+
+
+async def tcp_listeners(port: int, host: str | None) -> list[trio.SocketListener]:
+    """Listeners on every address of `host`, with the same port on all."""
+    listeners = await trio.open_tcp_listeners(port, host=host)
+    if port == 0 and len(listeners) > 1:  # each got a port of its own
+        number = int(listeners[0].socket.getsockname()[1])
+        for listener in listeners:
+            await listener.aclose()
+        listeners = await trio.open_tcp_listeners(number, host=host)
+    return listeners
+
+
+async def unix_listener(path: str) -> trio.SocketListener:
+    """A listener on a Unix socket."""
+    if await trio.Path(path).is_socket():  # left behind by somebody who is gone
+        await trio.Path(path).unlink()
+    listening = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
+    await listening.bind(path)
+    listening.listen()
+    return trio.SocketListener(listening)
