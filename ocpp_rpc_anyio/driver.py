@@ -95,7 +95,7 @@ class Driver:
         self._deciding = anyio.CancelScope()
         self._transport: anyio.CancelScope | None = None
         self._outgoing: list[bytes] = []
-        self._unwritten = 0
+        self._unwritten: float = 0
         self._finishing = False
         self._to_write = anyio.Event()
         self._written = anyio.Event()
@@ -118,7 +118,8 @@ class Driver:
         try:
             self.feed(question)
             await waiter.bell.wait()
-            await self._writable()
+            if waiter.result is None and waiter.error is None:  # it was only sent, no faster than the peer reads
+                await self._writable()
         finally:
             del self._waiters[question.token]
             if not waiter.bell.is_set():
@@ -280,7 +281,8 @@ class Driver:
                 await self._to_write.wait()
             await half_close(stream)
         except BROKEN:
-            pass  # the reader finds out, too
+            self._unwritten = -inf  # the reader finds out, too, and need not wait for us
+            self._written.set()
 
     async def _writable(self) -> None:
         while self._unwritten > HIGH_WATER:

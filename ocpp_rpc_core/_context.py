@@ -9,7 +9,7 @@ from typing import Any, final
 from ._dialects import CALL, CALLRESULT, PLAIN, dialect_of
 from .actions import Report, SendText, SessionAction
 from .config import Options
-from .errors import RPCError, RPCNotImplementedError
+from .errors import RPCError, RPCNotImplementedError, create_rpc_error
 from .notices import MessageEvent, Notice, StrictValidationFailure
 from .validation import Validator
 
@@ -97,14 +97,14 @@ class Context:
                 validator.validate_request(method, params)
             else:
                 validator.validate_send(method, params)
-        except RPCError as error:
-            error.code = self.dialect.spell(error.code)
+        except RPCError as found:
+            error = create_rpc_error(self.dialect.spell(found.code), found.message, found.details)
             is_call = kind != CALLRESULT
             failure = StrictValidationFailure(
                 error, message_id, method, params, result, outbound=outbound, is_call=is_call
             )
             self.report(failure, out)
-            raise
+            raise error from None
 
     def send(self, text: str | bytes, out: Out) -> None:
         """Send one message, and say so."""

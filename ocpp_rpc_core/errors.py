@@ -66,8 +66,8 @@ class RPCFormatViolationError(RPCError):
     default_code = "FormatViolation"
 
 
-class RPCFormationViolationError(RPCError):
-    """The payload is syntactically incorrect (1.6 spelling)."""
+class RPCFormationViolationError(RPCFormatViolationError):
+    """The payload is syntactically incorrect (1.6 spelling); catching the 2.x class catches it, too."""
 
     default_code = "FormationViolation"
 
@@ -84,8 +84,8 @@ class RPCOccurrenceConstraintViolationError(RPCError):
     default_code = "OccurrenceConstraintViolation"
 
 
-class RPCOccurenceConstraintViolationError(RPCError):
-    """A field is missing, or there are too few or too many of it (1.6 spelling)."""
+class RPCOccurenceConstraintViolationError(RPCOccurrenceConstraintViolationError):
+    """A field is missing, or there are too few or too many of it (1.6 spelling); as above."""
 
     default_code = "OccurenceConstraintViolation"
 

@@ -229,7 +229,6 @@ class Driver:
 
     async def _carry(self, stream: Stream, opened: events.TransportOpened, initial: bytes = b"") -> None:
         self._outgoing, self._unwritten, self._finishing, self._written = [], 0, False, trio.Event()
-        self._written = trio.Event()
         error: Exception | None = None
         try:
             self.feed(opened)

@@ -16,8 +16,9 @@ BROKEN = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 
 
 def network_error(error: Exception) -> OSError:
-    """What broke a byte stream, in words that applications need not know trio for."""
-    return error if isinstance(error, OSError) else ConnectionError(str(error) or "the byte stream broke")
+    """What the network or TLS said, without trio's words around it."""
+    said = error.__cause__ if isinstance(error.__cause__, OSError) else error
+    return said if isinstance(said, OSError) else ConnectionError(repr(error))
 
 
 async def secured(stream: trio.SocketStream, context: ssl.SSLContext, **options: Any) -> Stream:

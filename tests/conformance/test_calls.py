@@ -347,3 +347,31 @@ async def test_message_size(env, options):
         await it.client.send_raw("x" * 1001)
         await env.until(lambda: it.client.state is State.CLOSED)
         assert (await it.client.close()).code == 1009
+
+
+@pytest.mark.rule(16)
+async def test_send(env):
+    """OCPP 2.1: a SEND reaches its handler, and nothing comes back, whatever the handler does."""
+    options = {"protocols": ["ocpp2.1"]}
+    async with env.joined(server=options, **options) as it:
+        heard = []
+
+        @it.side.handle("Tell")
+        def listen(call):
+            heard.append(call.params)
+            raise LookupError("nobody hears this")
+
+        bad = gathered(it.client, BadMessage)
+        assert await it.client.send("Tell", {"n": 1}) is None
+        await it.client.send("Tell")
+        await env.until(lambda: len(heard) == 2)
+        assert (heard, bad) == ([{"n": 1}, {}], [])
+
+
+@pytest.mark.rule(16)
+async def test_send_elsewhere(env):
+    """There is no SEND in older versions."""
+    options = {"protocols": ["ocpp1.6"]}
+    async with env.joined(server=options, **options) as it:
+        with pytest.raises(RPCError):
+            await it.client.send("Tell", {})

@@ -312,3 +312,37 @@ async def test_handlers_for_every_client(env):
             assert await b.call("Else") == {"any": True}
             own.handle(lambda call: {"own": call.method})
             assert await a.call("Else") == {"own": "Else"}
+
+
+@pytest.mark.feature("C21")
+async def test_closing_from_inside(env):
+    """A handler may close the connection it serves, and is cancelled by it."""
+    async with env.joined(reconnect=False) as it:
+
+        @it.side.handle("Bye")
+        async def leave(call):
+            await call.client.close(4000, "you asked for it")
+            raise AssertionError("it was cancelled")
+
+        with pytest.raises(ConnectionLost):
+            await it.client.call("Bye")
+        await env.until(lambda: not it.server.clients)
+        assert (await it.client.close()) == (4000, "you asked for it")
+
+
+@pytest.mark.feature("C22")
+async def test_raising_a_group(env):
+    """A handler's own task group fails like any other exception, and the connection lives on."""
+    async with env.joined() as it:
+
+        async def fail():
+            raise LookupError("inside")
+
+        @it.side.handle("X")
+        async def work(call):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(fail)
+
+        for _ in range(2):
+            with pytest.raises(RPCInternalError):
+                await it.client.call("X")

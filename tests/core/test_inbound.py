@@ -15,6 +15,7 @@ from ocpp_rpc_core.errors import (
     RPCInternalError,
     RPCNotImplementedError,
     RPCOccurrenceConstraintViolationError,
+    create_rpc_error,
     RPCSecurityError,
 )
 
@@ -297,8 +298,7 @@ def lacking(root, code="OccurenceConstraintViolation"):
         judge = strict().validators["ocpp1.6"]
         (judge.validate_request if root == "params" else judge.validate_response)("Count", {})
     except RPCOccurrenceConstraintViolationError as error:
-        error.code = code
-        return error
+        return create_rpc_error(code, error.message, error.details)
     raise AssertionError
 
 

@@ -18,6 +18,7 @@ from ocpp_rpc_core.errors import (
     RPCGenericError,
     RPCNotSupportedError,
     RPCOccurrenceConstraintViolationError,
+    create_rpc_error,
     RPCProtocolError,
 )
 
@@ -359,8 +360,7 @@ def lacking(root, code="OccurenceConstraintViolation"):
     judge = strict().validators["ocpp1.6"]
     with pytest.raises(RPCOccurrenceConstraintViolationError) as caught:
         (judge.validate_request if root == "params" else judge.validate_response)("Count", {})
-    caught.value.code = code
-    return caught.value
+    return create_rpc_error(code, caught.value.message, caught.value.details)
 
 
 @pytest.mark.feature("E4")

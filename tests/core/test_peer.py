@@ -233,3 +233,20 @@ def test_only_servers_decide_and_welcome():
             ask()
     with pytest.raises(LocalProtocolError):
         Peer(wire.server_options()).connection.handle(e.ConnectRequested(1), 0)
+
+
+@pytest.mark.feature("C27")
+def test_events_are_streamed_with_the_bell_of_the_adapter():
+    """The stream is of the peer's observers; no event loop is needed to make it."""
+    client = peer()
+    client.new_bell = object
+    stream = client.events(n.Closed)
+    with pytest.raises(StopIteration):
+        stream.__aenter__().send(None)
+    assert n.Closed in client._observers
+
+
+def test_a_driver_must_attach_itself():
+    """Before there is a driver nothing can be done, and that is said."""
+    with pytest.raises(RuntimeError, match="no driver yet"):
+        peer().feed(e.CloseRequested())
