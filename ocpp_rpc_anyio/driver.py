@@ -234,8 +234,7 @@ class Driver:
             await self._carry(stream, opened, initial)
 
     async def _carry(self, stream: Stream, opened: events.TransportOpened, initial: bytes = b"") -> None:
-        self._outgoing, self._unwritten, self._finishing = [], 0, False
-        self._written = anyio.Event()
+        self._outgoing, self._unwritten, self._finishing, self._written = [], 0, False, anyio.Event()
         error: Exception | None = None
         try:
             self.feed(opened)
@@ -259,10 +258,9 @@ class Driver:
             while True:
                 await self._writable()
                 self.feed(events.BytesReceived(await stream.receive(READ_SIZE)))
-        except (anyio.EndOfStream, anyio.ClosedResourceError):
-            return None
         except BROKEN as error:
-            return network_error(error)
+            ended = isinstance(error, anyio.EndOfStream | anyio.ClosedResourceError)
+            return None if ended else network_error(error)
 
     async def _write(self, stream: Stream) -> None:
         """The only writer; what gathers while it writes goes out together."""

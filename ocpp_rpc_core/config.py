@@ -113,6 +113,8 @@ class Options:
 class ServerOptions(Options):
     """What a server can be told; each client's connection gets the options of when it connected."""
 
+    compression: bool = True
+    """Whether to agree to permessage-deflate if a client offers it (rule 43)."""
     authenticate: bool = False
     """Whether the application decides on each client (`DecideUpgrade`)."""
     hold_calls: bool = False

@@ -207,10 +207,9 @@ async def test_a_callback_that_takes_too_long(env):
 )
 async def test_without_a_callback(env, ours, theirs, chosen):
     """A client with a common subprotocol is let in, or any if the server names none."""
-    async with env.RPCServer(protocols=ours) as server:
-        async with env.line(server).client(protocols=theirs) as client:
-            assert client.protocol == chosen
-            assert server.clients[0].session is None
+    async with env.RPCServer(protocols=ours) as server, env.line(server).client(protocols=theirs) as client:
+        assert client.protocol == chosen
+        assert server.clients[0].session is None
 
 
 @pytest.mark.feature("S13")
@@ -238,9 +237,8 @@ async def test_without_a_common_protocol(env, theirs):
 )
 async def test_passwords(env, identity, password, seen):
     """Any bytes are a password, colons are allowed in it and in the identity, none is None."""
-    async with env.RPCServer() as server:
-        async with env.line(server).client(identity, password=password):
-            assert server.clients[0].handshake.password == seen
+    async with env.RPCServer() as server, env.line(server).client(identity, password=password):
+        assert server.clients[0].handshake.password == seen
 
 
 @pytest.mark.feature("S19")

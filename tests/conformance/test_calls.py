@@ -7,6 +7,7 @@ import pytest
 from support.env import gathered
 
 from ocpp_rpc_core import (
+    Accept,
     BadMessage,
     CallTimeout,
     ConnectionLost,
@@ -240,8 +241,6 @@ async def test_calls_before_the_connection(env):
 
         @server.auth
         async def decide(handshake):
-            from ocpp_rpc_core import Accept
-
             await gate.wait()
             return Accept()
 
@@ -262,17 +261,16 @@ async def test_calls_before_the_connection(env):
 @pytest.mark.feature("C15")
 async def test_calls_without_a_connection(env):
     """Before connecting, and after closing, a call is refused and can safely be repeated."""
-    async with env.RPCServer() as server:
-        async with env.line(server).client(auto_connect=False) as client:
-            assert client.state is State.CLOSED
-            with pytest.raises(NotConnected):
-                await client.call("X")
-            await client.connect()
-            await client.close()
-            with pytest.raises(NotConnected):
-                await client.call("X")
-            with pytest.raises(NotConnected):
-                await client.send_raw("[]")
+    async with env.RPCServer() as server, env.line(server).client(auto_connect=False) as client:
+        assert client.state is State.CLOSED
+        with pytest.raises(NotConnected):
+            await client.call("X")
+        await client.connect()
+        await client.close()
+        with pytest.raises(NotConnected):
+            await client.call("X")
+        with pytest.raises(NotConnected):
+            await client.send_raw("[]")
 
 
 @pytest.mark.feature("C23")

@@ -8,8 +8,8 @@ from wsproto.events import CloseConnection
 from ocpp_rpc_core import (
     Accept,
     ClientConnected,
-    CloseInfo,
     Closed,
+    CloseInfo,
     Closing,
     ConnectionLost,
     Disconnected,
@@ -283,7 +283,7 @@ async def test_the_server_closes(env, arguments):
     async with env.RPCServer() as server:
         line = env.line(server)
         async with line.client("A", reconnect=False) as a, line.client("B", reconnect=False) as b:
-            closed = gathered(a, Closed) , gathered(b, Closed)
+            closed = gathered(a, Closed), gathered(b, Closed)
             await env.until(lambda: len(server.clients) == 2)
             await server.close(**arguments)
             assert server.clients == ()

@@ -180,9 +180,8 @@ async def test_a_servers_events(env):
     """A server's are iterated over like a client's."""
     server = env.RPCServer()
     async with server.events(ClientConnected, ServerClosing, ServerClosed, ServerError) as stream:
-        async with server:
-            async with env.line(server).client("A"):
-                event = await anext(stream)
-                assert event.client.identity == "A"
+        async with server, env.line(server).client("A"):
+            event = await anext(stream)
+            assert event.client.identity == "A"
         assert await anext(stream) == ServerClosing()
         assert await anext(stream) == ServerClosed()

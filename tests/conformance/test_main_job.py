@@ -5,8 +5,8 @@ import pytest
 from support.env import gathered
 
 from ocpp_rpc_core import (
-    CloseInfo,
     Closed,
+    CloseInfo,
     RPCNotImplementedError,
     RPCNotSupportedError,
     ServerClosed,
@@ -169,9 +169,8 @@ async def test_leaving_the_server_closes_everybody(net):
         told.append("closed")
 
     async def visit(url):
-        async with net.RPCClient(url, "CP1", reconnect=False) as client:
-            async with client.events(Closed) as stream:
-                told.append(await anext(stream))
+        async with net.RPCClient(url, "CP1", reconnect=False) as client, client.events(Closed) as stream:
+            told.append(await anext(stream))
 
     async with anyio.create_task_group() as tasks:
         async with server:

@@ -42,7 +42,7 @@ BOTH = {
     "handshake_timeout": 10,
     "close_timeout": 5,
 }
-SERVER = {**BOTH, "call_timeout": 30, "authenticate": False, "hold_calls": False}
+SERVER = {**BOTH, "call_timeout": 30, "compression": True, "authenticate": False, "hold_calls": False}
 CLIENT = {
     **BOTH,
     "call_timeout": 60,
