@@ -259,8 +259,7 @@ class Driver:
                 await self._writable()
                 self.feed(events.BytesReceived(await stream.receive(READ_SIZE)))
         except BROKEN as error:
-            ended = isinstance(error, anyio.EndOfStream | anyio.ClosedResourceError)
-            return None if ended else network_error(error)
+            return None if isinstance(error, anyio.EndOfStream | anyio.ClosedResourceError) else network_error(error)
 
     async def _write(self, stream: Stream) -> None:
         """The only writer; what gathers while it writes goes out together."""

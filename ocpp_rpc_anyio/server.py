@@ -60,7 +60,6 @@ class RPCServer(ServerPeer[RPCServerClient], Scoped):
         self._state = State.OPEN
         self._listeners: list[Listener] = []
         self._connections: set[RPCServerClient] = set()
-        self._one_gone = anyio.Event()
         self._closed = anyio.Event()
 
     async def __aenter__(self) -> RPCServer:
@@ -98,6 +97,7 @@ class RPCServer(ServerPeer[RPCServerClient], Scoped):
                         tasks.start_soon(self._accept_at, listening, tls)
         finally:
             listener.done.set()
+            self._gone()
 
     async def _accept_at(self, listening: SocketListener, tls: ssl.SSLContext | None) -> None:
         assert self._tasks is not None
@@ -139,7 +139,7 @@ class RPCServer(ServerPeer[RPCServerClient], Scoped):
                 await client._driver.serve(stream, transport_opened(stream), initial)
             finally:
                 self._connections.discard(client)
-                self._one_gone.set()
+                self._gone()
                 tasks.cancel_scope.cancel()
 
     # --- Clients go -------------------------------------------------------------
@@ -155,11 +155,14 @@ class RPCServer(ServerPeer[RPCServerClient], Scoped):
         for client in tuple(self._connections):
             client.feed(event)
         for listener in self._listeners:
-            await listener.close()
-        while self._connections:
-            self._one_gone = anyio.Event()
-            await self._one_gone.wait()
-        if self._state is State.CLOSING:
+            listener.scope.cancel()
+        self._gone()
+        await self._closed.wait()
+
+    def _gone(self) -> None:
+        """Somebody or something is gone; when all are, the server is closed, whoever still waits for it."""
+        left = self._connections or not all(listener.done.is_set() for listener in self._listeners)
+        if self._state is State.CLOSING and not left:
             self._state = State.CLOSED
             tell(self, n.ServerClosed())
             self._closed.set()

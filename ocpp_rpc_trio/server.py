@@ -55,7 +55,6 @@ class RPCServer(ServerPeer[RPCServerClient], Scoped):
         self._state = State.OPEN
         self._listeners: list[Listener] = []
         self._connections: set[RPCServerClient] = set()
-        self._one_gone = trio.Event()
         self._closed = trio.Event()
 
     async def __aenter__(self) -> RPCServer:
@@ -103,6 +102,7 @@ class RPCServer(ServerPeer[RPCServerClient], Scoped):
                 await trio.serve_listeners(serve, sockets, handler_nursery=self._nursery)
         finally:  # the server's scope may be cancelled, too
             listener.done.set()
+            self._gone()
 
     async def handle_stream(self, stream: Stream, initial: bytes = b"") -> None:
         """Serve one client on a byte stream of your own, until it is closed.
@@ -118,7 +118,7 @@ class RPCServer(ServerPeer[RPCServerClient], Scoped):
                 await client._driver.serve(stream, transport_opened(stream), initial)
             finally:
                 self._connections.discard(client)
-                self._one_gone.set()
+                self._gone()
                 nursery.cancel_scope.cancel()
 
     # --- Clients go -------------------------------------------------------------
@@ -134,11 +134,14 @@ class RPCServer(ServerPeer[RPCServerClient], Scoped):
         for client in tuple(self._connections):
             client.feed(event)
         for listener in self._listeners:
-            await listener.close()
-        while self._connections:
-            self._one_gone = trio.Event()
-            await self._one_gone.wait()
-        if self._state is State.CLOSING:
+            listener.scope.cancel()
+        self._gone()
+        await self._closed.wait()
+
+    def _gone(self) -> None:
+        """Somebody or something is gone; when all are, the server is closed, whoever still waits for it."""
+        left = self._connections or not all(listener.done.is_set() for listener in self._listeners)
+        if self._state is State.CLOSING and not left:
             self._state = State.CLOSED
             tell(self, n.ServerClosed())
             self._closed.set()

@@ -9,7 +9,9 @@ from ocpp_rpc_core import (
     CallTimeout,
     ClientConnected,
     Closed,
+    ConnectionLost,
     RPCNotImplementedError,
+    ServerClosed,
     ServerError,
     State,
     UnexpectedHTTPResponse,
@@ -311,3 +313,55 @@ async def test_nobody_serves(env):
             await it.client.call("X")
         with pytest.raises(RPCNotImplementedError):
             await it.side.call("X")
+
+
+@pytest.mark.feature("S25")
+@pytest.mark.feature("S29")
+async def test_closing_at_once(env):
+    """However many close the server at once, all of them hear when it is over."""
+    async with env.RPCServer() as server:
+        line = env.line(server)
+        async with line.client("A", reconnect=False), line.client("B", reconnect=False):
+            closed = gathered(server, ServerClosed)
+            async with anyio.create_task_group() as tasks:
+                for _ in range(3):
+                    tasks.start_soon(server.close)
+                tasks.start_soon(server.wait_closed)
+        await server.close()
+        assert closed == [ServerClosed()]
+
+
+@pytest.mark.feature("S25")
+@pytest.mark.feature("S29")
+async def test_closing_from_inside(env):
+    """A handler, or `on_client`, may close the server, although it is cancelled by that itself."""
+    for method in ("handler", "on_client"):
+        async with env.RPCServer() as server:
+
+            async def stop(cause, server=server):
+                await server.close(4000, "stop")
+                raise AssertionError("it was cancelled")
+
+            if method == "handler":
+                server.handle("Stop", stop)
+            else:
+                server.on_client(stop)
+            async with env.line(server).client(reconnect=False) as client:
+                if method == "handler":
+                    with pytest.raises(ConnectionLost):
+                        await client.call("Stop")
+                await server.wait_closed()
+                assert (await client.close()) == (4000, "stop")
+
+
+@pytest.mark.feature("S25")
+async def test_giving_up_on_closing(env):
+    """Whoever cancels `close` does not stop it."""
+    async with env.RPCServer() as server:
+        line = env.line(server)
+        raw = await line.raw()
+        with anyio.move_on_after(1) as scope:
+            await server.close()
+        assert scope.cancelled_caught
+        await server.wait_closed()
+        await raw.stream.aclose()

@@ -70,7 +70,7 @@ def test_a_101_makes_a_websocket(cut):
 
 def test_compression_is_offered_and_used():
     """Only if the option says so, and only as the server answers."""
-    assert b"Extensions" not in asking().request()
+    assert b"Extensions" not in asking(compression=False).request()
     opening = asking(compression=True)
     assert b"\r\nSec-WebSocket-Extensions: permessage-deflate" in opening.request()
     established = opening.receive(
@@ -257,7 +257,7 @@ def test_early_bytes_are_kept_within_a_limit():
 def test_compression_is_agreed_on():
     """If the option says so and the client offers it."""
     offer = wire.request(extra=DEFLATE.format(""))
-    assert b"permessage-deflate" not in answering().receive(offer).reply
+    assert b"permessage-deflate" not in answering(compression=False).receive(offer).reply
     assert b"permessage-deflate" not in answering(compression=True).receive(wire.request()).reply
     established = answering(compression=True).receive(offer)
     assert b"\r\nSec-WebSocket-Extensions: permessage-deflate" in established.reply
