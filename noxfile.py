@@ -181,9 +181,7 @@ def schemas(session: nox.Session) -> None:
     """Make schemas/ anew from the packages that publish the official ones; `-- --check` only compares."""
     session.install(PYPI_SCHEMAS)
     npm = npm_install(session, NPM_SCHEMAS) / "ocpp-rpc"
-    pypi = session.run(
-        "python", "-c", "import ocpp, pathlib; print(pathlib.Path(ocpp.__file__).parent)", silent=True
-    )
+    pypi = session.run("python", "-c", "import ocpp, pathlib; print(pathlib.Path(ocpp.__file__).parent)", silent=True)
     script = str(ROOT / "schemas" / "import_schemas.py")
     session.run("python", script, "--npm", str(npm), "--pypi", str(pypi).strip(), *session.posargs)
 

@@ -255,11 +255,7 @@ class _Generator(CodeGeneratorDraft07):
             and not isinstance(definition.get("additionalProperties"), dict)
         ):
             self._object(definition, self._variable)
-        elif (
-            definition.get("type") == "array"
-            and keywords <= _ARRAY
-            and not isinstance(definition.get("items"), list)
-        ):
+        elif definition.get("type") == "array" and keywords <= _ARRAY and not isinstance(definition.get("items"), list):
             self._array(definition, self._variable)
         else:
             super().run_generate_functions(definition)

@@ -87,9 +87,7 @@ class Flat:
             _require(isinstance(value, dict), where, "an object of schemas")
             return {
                 _pattern(key, where) if keyword == "patternProperties" else key: (
-                    _strings(part, where)
-                    if keyword == "dependencies" and isinstance(part, list)
-                    else sub(part, key)
+                    _strings(part, where) if keyword == "dependencies" and isinstance(part, list) else sub(part, key)
                 )
                 for key, part in value.items()
             } or _NOTHING
@@ -125,9 +123,7 @@ def _require(condition: object, where: str, what: str) -> None:
 
 
 def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-    )
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _strings(value: Any, where: str) -> list[str]:

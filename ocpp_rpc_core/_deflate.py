@@ -58,14 +58,10 @@ class _Inflater(Extension):
             self._begun = True
         return RsvBits(begins, False, False)  # RSV1 is for the first frame of a message (RFC 7692 6.2)
 
-    def frame_inbound_payload_data(
-        self, proto: FrameDecoder | FrameProtocol, data: bytes
-    ) -> bytes | CloseReason:
+    def frame_inbound_payload_data(self, proto: FrameDecoder | FrameProtocol, data: bytes) -> bytes | CloseReason:
         return self._inflate(data) if self._compressed and not self._control else data
 
-    def frame_inbound_complete(
-        self, proto: FrameDecoder | FrameProtocol, fin: bool
-    ) -> bytes | CloseReason | None:
+    def frame_inbound_complete(self, proto: FrameDecoder | FrameProtocol, fin: bool) -> bytes | CloseReason | None:
         if self._control or not self._compressed or not fin:
             return None
         return self._inflate(_TAIL) or bytes(self._inflated)

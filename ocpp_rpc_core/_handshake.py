@@ -167,9 +167,7 @@ class ServerHandshake:
         own += [("Sec-WebSocket-Extensions", extensions)] if extensions is not None else []
         own += without(self._server, headers)
         return self._http.send(
-            h11.InformationalResponse(
-                status_code=101, reason="Switching Protocols", headers=encode(own, headers)
-            )
+            h11.InformationalResponse(status_code=101, reason="Switching Protocols", headers=encode(own, headers))
         )
 
     def refuse(self, status: int, body: str | bytes = "", headers: Fields = ()) -> bytes:

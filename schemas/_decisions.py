@@ -14,9 +14,7 @@ DECISIONS = (
         "OCPP 1.6 7.33 gives the field the cardinality 1..*.",
     ),
     Decision(
-        Difference(
-            "ocpp1.6", "MeterValues.request/meterValue/items/sampledValue/items/unit", "enum", (), ("Hertz",)
-        ),
+        Difference("ocpp1.6", "MeterValues.request/meterValue/items/sampledValue/items/unit", "enum", (), ("Hertz",)),
         "both",
         "The OCPP 1.6 errata sheet 4.0 (3.84) names Hertz as the unit of the measurand Frequency; charge "
         "points send it, so the more lenient list holds.",

@@ -76,9 +76,7 @@ def expand(schema: Schema, definitions: Schema | None = None, inside: tuple[str,
         raise Unusable("`items` as a list and `additionalProperties` as a schema have no rule")
     node = _draft07(schema)
     if "properties" in node:
-        node["properties"] = {
-            key: expand(child, known, inside) for key, child in sorted(node["properties"].items())
-        }
+        node["properties"] = {key: expand(child, known, inside) for key, child in sorted(node["properties"].items())}
     if "items" in node:
         node["items"] = expand(node["items"], known, inside)
     return node

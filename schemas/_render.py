@@ -54,9 +54,7 @@ def _share(node: Schema, names: dict[tuple[str, str], str], definitions: Schema)
     """Return `node` with its named parts moved to `definitions` and replaced by references."""
     shared = {keyword: value for keyword, value in node.items() if keyword != NAME}
     if "properties" in shared:
-        shared["properties"] = {
-            key: _share(child, names, definitions) for key, child in shared["properties"].items()
-        }
+        shared["properties"] = {key: _share(child, names, definitions) for key, child in shared["properties"].items()}
     if "items" in shared:
         shared["items"] = _share(shared["items"], names, definitions)
     if NAME not in node:

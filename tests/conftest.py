@@ -20,6 +20,4 @@ def pytest_collection_modifyitems(items):
             if kind is None:
                 continue
             if marker.kwargs or len(marker.args) != 1 or type(marker.args[0]) is not kind:
-                raise pytest.UsageError(
-                    f"{item.nodeid}: `{marker.name}` takes one {kind.__name__}, not {marker}"
-                )
+                raise pytest.UsageError(f"{item.nodeid}: `{marker.name}` takes one {kind.__name__}, not {marker}")

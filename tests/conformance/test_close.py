@@ -349,3 +349,23 @@ async def test_one_side_of_the_server_closes(env):
             await env.until(lambda: a.state is State.CLOSED)
             assert b.state is State.OPEN
             assert [side.identity for side in server.clients] == ["B"]
+
+
+@pytest.mark.feature("C12")
+async def test_the_last_bytes(env):
+    """What was sent before the peer's goodbye still arrives, and our goodbye, although the peer sends no more."""
+    async with env.RPCServer() as server:
+        raw = await env.line(server).raw()
+        (side,) = server.clients
+        for _ in range(2):  # more than the line takes
+            await side.send_raw("y" * 60_000)
+            await anyio.sleep(1)
+        await raw.say(CloseConnection(4000, "bye"))
+        await raw.stream.send_eof()
+        size = 0
+        while not isinstance(event := await raw.hear(), CloseConnection):
+            assert event is not None, "something is missing"
+            size += len(event.data)
+            await anyio.sleep(0.1)
+        assert (size, event.code) == (120_000, 4000)
+        await raw.stream.aclose()

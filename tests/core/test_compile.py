@@ -8,8 +8,7 @@ import random
 
 import fastjsonschema
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from ocpp_rpc_core import validation
 from ocpp_rpc_core._compile import generate
@@ -257,9 +256,7 @@ def test_schemas_that_judge_nothing():
 
 # The same verdict as fastjsonschema's.
 
-SCALARS = (
-    st.none() | st.booleans() | st.integers(-3, 12) | st.sampled_from([1.0, 1.5, 0.25, "", "a", "b", "ab"])
-)
+SCALARS = st.none() | st.booleans() | st.integers(-3, 12) | st.sampled_from([1.0, 1.5, 0.25, "", "a", "b", "ab"])
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
@@ -276,9 +273,7 @@ def _schemas(inner):
     named = st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
     few = st.lists(inner, min_size=1, max_size=3)
     return st.one_of(
-        _optional(
-            type=st.just("object"), properties=named, required=names, additionalProperties=st.booleans()
-        ),
+        _optional(type=st.just("object"), properties=named, required=names, additionalProperties=st.booleans()),
         _optional(properties=named, additionalProperties=inner, patternProperties=named, propertyNames=inner),
         _optional(minProperties=st.integers(0, 2), maxProperties=st.integers(0, 2), dependencies=named),
         _optional(type=st.just("array"), items=inner, minItems=st.integers(0, 2), maxItems=st.integers(0, 2)),

@@ -133,9 +133,7 @@ def test_names_differ_where_definitions_differ_in_case_only():
 
 def test_what_stands_beside_a_ref_applies():
     """It is not ignored without a word."""
-    name, schemas = flat(
-        {"definitions": {"x": {"type": "string"}}, "$ref": "#/definitions/x", "maxLength": 1}
-    )
+    name, schemas = flat({"definitions": {"x": {"type": "string"}}, "$ref": "#/definitions/x", "maxLength": 1})
     ref, beside = schemas[name]["allOf"]
     assert schemas[ref["$ref"]] == {"type": "string"}
     assert beside == {"maxLength": 1}
@@ -151,9 +149,7 @@ def test_one_object_in_two_documents():
     """The same Python object means what its document says."""
     part = {"$ref": "#/definitions/x"}
     table = Flat(())
-    names = [
-        table.name(part, {"definitions": {"x": {"type": kind}}}, "S") for kind in ("null", "string", "null")
-    ]
+    names = [table.name(part, {"definitions": {"x": {"type": kind}}}, "S") for kind in ("null", "string", "null")]
     kinds = [table.schemas[table.schemas[name]["$ref"]]["type"] for name in names]
     assert kinds == ["null", "string", "null"]
 

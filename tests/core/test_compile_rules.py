@@ -4,8 +4,7 @@ import calendar
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from ocpp_rpc_core._compile_rules import is_date_time, is_integer, is_number, is_regex, is_uri
 

@@ -6,8 +6,7 @@ import tracemalloc
 import zlib
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from ocpp_rpc_core import _deflate
 from ocpp_rpc_core._deflate import Deflate, accept, negotiate, offer
@@ -220,9 +219,7 @@ HELLO = bytes.fromhex("f248cdc9c90700")
 MESSAGES = {
     "RFC 7692 7.2.3.1": [masked(FIN | RSV1 | TEXT, HELLO)],
     "RFC 7692 7.2.3.1, in fragments": [masked(RSV1 | TEXT, HELLO[:3]), masked(FIN, HELLO[3:])],
-    "RFC 7692 7.2.3.3, without compression": [
-        masked(FIN | RSV1 | TEXT, bytes.fromhex("000500faff48656c6c6f00"))
-    ],
+    "RFC 7692 7.2.3.3, without compression": [masked(FIN | RSV1 | TEXT, bytes.fromhex("000500faff48656c6c6f00"))],
     "RFC 7692 7.2.3.5, two blocks": [masked(FIN | RSV1 | TEXT, bytes.fromhex("f248050000 00ffffcac9c90700"))],
     "RFC 7692 7.2.3.4, final block": [masked(FIN | RSV1 | TEXT, bytes.fromhex("f348cdc9c9070000"))],
     "final block, padding apart": [masked(RSV1 | TEXT, bytes.fromhex("f348cdc9c90700")), masked(FIN, b"\0")],

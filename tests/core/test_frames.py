@@ -1,8 +1,7 @@
 """How frames are written and measured (RFC 6455 5)."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from wsproto.frame_protocol import FrameProtocol
 
 from ocpp_rpc_core import _frames

@@ -7,8 +7,7 @@ import time
 
 import h11
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from ocpp_rpc_core._handshake import ClientHandshake, ServerHandshake
 from ocpp_rpc_core._http import Handshake, TLSInfo
@@ -29,9 +28,7 @@ HEADERS = (
 def head(*extra, without=(), line="GET /ocpp/CP1 HTTP/1.1"):
     """A request head: a valid one, but for what the arguments change."""
     fields = [field for field in HEADERS if field[0] not in without] + list(extra)
-    return "".join([line, "\r\n", *(f"{name}: {value}\r\n" for name, value in fields), "\r\n"]).encode(
-        "latin-1"
-    )
+    return "".join([line, "\r\n", *(f"{name}: {value}\r\n" for name, value in fields), "\r\n"]).encode("latin-1")
 
 
 def outcome(chunks, **options):
@@ -233,10 +230,7 @@ def test_the_head_has_a_limit():
     for max_head, filler, expected in [(600, 600 - size, 101), (600, 601 - size, 431), (600, 10**6, 431)]:
         data = head(("X", "a" * filler))
         for step in (1, 7, 599, 600, 601, len(data)):
-            assert (
-                status(*(data[i : i + step] for i in range(0, len(data), step)), max_head=max_head)
-                == expected
-            )
+            assert status(*(data[i : i + step] for i in range(0, len(data), step)), max_head=max_head) == expected
 
 
 @pytest.mark.threat("T4")
@@ -540,8 +534,6 @@ def test_client_and_server_understand_each_other(
     chosen = data.draw(st.sampled_from(offered)) if offered else None
     extensions = data.draw(st.none() | st.just("permessage-deflate; x=y"))
     answer = server.accept(chosen, extensions)
-    (response,) = [
-        found for chunk in cut(answer + first, cuts_down) if (found := client.receive(chunk)) is not None
-    ]
+    (response,) = [found for chunk in cut(answer + first, cuts_down) if (found := client.receive(chunk)) is not None]
     assert response.header("Sec-WebSocket-Protocol") == chosen
     assert (client.protocol, client.extensions, client.trailing) == (chosen, extensions, first)

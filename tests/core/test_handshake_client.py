@@ -4,8 +4,7 @@ import base64
 import itertools
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from ocpp_rpc_core._handshake_client import ClientHandshake
 from ocpp_rpc_core._http import HTTPResponse
@@ -31,9 +30,7 @@ def make(**changes):
 def answer(*extra, without=(), line="HTTP/1.1 101 Switching Protocols"):
     """A response head: a valid one, but for what the arguments change."""
     fields = [field for field in HEADERS if field[0] not in without] + list(extra)
-    return "".join([line, "\r\n", *(f"{name}: {value}\r\n" for name, value in fields), "\r\n"]).encode(
-        "latin-1"
-    )
+    return "".join([line, "\r\n", *(f"{name}: {value}\r\n" for name, value in fields), "\r\n"]).encode("latin-1")
 
 
 def outcome(chunks, *, close=True, **options):

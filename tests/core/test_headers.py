@@ -3,8 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from ocpp_rpc_core import _headers
 
@@ -62,9 +61,7 @@ def test_splitting_takes_linear_time(unit):
 
 def test_fields_are_found():
     """Values and list elements are gathered from every field of the name."""
-    fields = _headers.decode(
-        [(b"connection", b"keep-alive"), (b"x", b"\xff"), (b"connection", b"a, Upgrade")]
-    )
+    fields = _headers.decode([(b"connection", b"keep-alive"), (b"x", b"\xff"), (b"connection", b"a, Upgrade")])
     assert fields == [("connection", "keep-alive"), ("x", "\xff"), ("connection", "a, Upgrade")]
     assert _headers.values(fields, "connection") == ["keep-alive", "a, Upgrade"]
     assert _headers.elements(fields, "connection") == ["keep-alive", "a", "Upgrade"]

@@ -15,8 +15,8 @@ from ocpp_rpc_core.errors import (
     RPCInternalError,
     RPCNotImplementedError,
     RPCOccurrenceConstraintViolationError,
-    create_rpc_error,
     RPCSecurityError,
+    create_rpc_error,
 )
 
 FAILED = [4, "a", "InternalError", "the handler failed", {}]

@@ -18,8 +18,8 @@ from ocpp_rpc_core.errors import (
     RPCGenericError,
     RPCNotSupportedError,
     RPCOccurrenceConstraintViolationError,
-    create_rpc_error,
     RPCProtocolError,
+    create_rpc_error,
 )
 
 

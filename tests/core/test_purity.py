@@ -113,9 +113,7 @@ def docstring_lines(tree: ast.Module) -> set[int]:
     return {
         line
         for node in ast.walk(tree)
-        if isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
     }
 
@@ -174,9 +172,7 @@ def test_adapter_knows_no_other_adapter(adapter: str) -> None:
 
 def driver_sources(adapter: str) -> list[Path]:
     """The modules of an adapter without its command line, which serves both."""
-    return sorted(
-        path for path in (ROOT / adapter).rglob("*.py") if not COMMAND_LINE & set(dotted(path).split("."))
-    )
+    return sorted(path for path in (ROOT / adapter).rglob("*.py") if not COMMAND_LINE & set(dotted(path).split(".")))
 
 
 def test_every_core_module_has_a_floor() -> None:

@@ -82,9 +82,7 @@ def test_hook_makes_what_is_stale(hook, monkeypatch, tmp_path):
     hook.SchemaBuildHook.initialize(None, "standard", build_data)
     assert build_data["artifacts"][0] == "x"
     assert set(build_data["artifacts"][1:]) == {
-        f"/ocpp_rpc_core/_schemas/{name}"
-        for pair in hook.MODULES.items()
-        for name in (f"{pair[0]}.json", pair[1])
+        f"/ocpp_rpc_core/_schemas/{name}" for pair in hook.MODULES.items() for name in (f"{pair[0]}.json", pair[1])
     }
     assert all((root / name[1:]).is_file() for name in build_data["artifacts"][1:])
     assert hook.stale() == []

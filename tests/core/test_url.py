@@ -4,8 +4,7 @@ import base64
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 from ocpp_rpc_core._url import Endpoint, basic_header, basic_password, parse_endpoint, split_target
 from ocpp_rpc_core.errors import UpgradeRefused

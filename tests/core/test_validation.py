@@ -8,8 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from ocpp_rpc_core.errors import ERRORS, RPCError, RPCProtocolError, RPCTypeConstraintViolationError
 from ocpp_rpc_core.validation import (

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import fastjsonschema
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 COUNTS = {"ocpp1.6": 78, "ocpp2.0.1": 128, "ocpp2.1": 181}
@@ -54,11 +53,7 @@ def load(subprotocol):
 
 def messages(document):
     """Every message's schema by (method, role)."""
-    return {
-        (method, role): schema
-        for method, roles in document["messages"].items()
-        for role, schema in roles.items()
-    }
+    return {(method, role): schema for method, roles in document["messages"].items() for role, schema in roles.items()}
 
 
 def nodes(schema):
@@ -244,9 +239,7 @@ def test_2_x_custom_data_is_open():
     for subprotocol in ("ocpp2.0.1", "ocpp2.1"):
         definitions = load(subprotocol)["definitions"]
         objects = {name: node for name, node in definitions.items() if node["type"] == "object"}
-        assert [name for name, node in objects.items() if "additionalProperties" not in node] == [
-            "CustomDataType"
-        ]
+        assert [name for name, node in objects.items() if "additionalProperties" not in node] == ["CustomDataType"]
 
 
 # --- the tool, on small packages -------------------------------------------------------------------------
@@ -277,9 +270,7 @@ def packages(tmp_path):
         (npm / "lib" / "schemas").mkdir(parents=True)
         (npm / "package.json").write_text('{"name": "one", "version": "1.2.3"}')
         (tmp_path / "ocpp-4.5.dist-info").mkdir()
-        (tmp_path / "ocpp-4.5.dist-info" / "METADATA").write_text(
-            "Metadata-Version: 2.1\nName: two\nVersion: 4.5\n"
-        )
+        (tmp_path / "ocpp-4.5.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: two\nVersion: 4.5\n")
         for number, folder in (("1_6", "v16"), ("2_0_1", "v201"), ("2_1", "v21")):
             old = number == "1_6"
             here, there = copy.deepcopy(REQUEST), copy.deepcopy(REQUEST)
@@ -297,9 +288,7 @@ def packages(tmp_path):
             (npm / "lib" / "schemas" / f"ocpp{number}.json").write_text(json.dumps(schemas))
             (pypi / folder / "schemas").mkdir(parents=True)
             for name, schema in files.items():
-                (pypi / folder / "schemas" / f"{name}.json").write_text(
-                    "\ufeff" + json.dumps(schema), "utf-8"
-                )
+                (pypi / folder / "schemas" / f"{name}.json").write_text("\ufeff" + json.dumps(schema), "utf-8")
         return npm, pypi
 
     return write

@@ -1,0 +1,122 @@
+"""The rules and features that code and tests cite are those that the reference pages describe."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+PACKAGES = [path for path in sorted(ROOT.glob("ocpp_rpc_*")) if path.is_dir()]
+
+ROW = re.compile(r"^\| ([A-Z]?\d+) \|(.*)\|$", re.MULTILINE)
+RULES = re.compile(r"\brules?\s+(\d+(?:(?:\s*-\s*|,\s*|\s+and\s+|\s+to\s+)\d+)*)", re.IGNORECASE)
+ID = r"[SCEPB]\d+"
+FEATURES = re.compile(rf"\bfeatures?\s+({ID}(?:(?:\s*-\s*|,\s*|\s+and\s+|\s+to\s+){ID})*)", re.IGNORECASE)
+SPAN = re.compile(r"([A-Z]?)(\d+)(?:\s*(?:-|to)\s*\1(\d+))?")
+MARKED = {kind: re.compile(rf"\b{kind}\(\"?(\w+)\"?\)") for kind in ("rule", "feature", "threat")}
+OTHERS = re.compile(r"\b(?<![-.:/])([TWI]\d{1,2})(?=[:,) ])")  # in docstrings of tests: "(I1, I5)", "W3, T1: ..."
+STATES = ("enforced", "policy: ", "application", "not yet")
+
+
+def rows(name):
+    """Id -> cells of a page's tables, the id aside."""
+    found = ROW.findall((REFERENCE / name).read_text(encoding="utf-8"))
+    assert len(found) == len(dict(found)), "a number is given twice"
+    return {number: [cell.strip() for cell in cells.split(" |")] for number, cells in found}
+
+
+def sources(*folders):
+    """Path -> text of the modules in these folders, generated ones aside."""
+    paths = [path for folder in folders for path in folder.rglob("*.py") if not path.match("_schemas/ocpp*.py")]
+    return {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+
+
+def spelled_out(text):
+    """The ids in "9-11" or "S14-S16, S20"."""
+    for letter, first, last in SPAN.findall(text):
+        for number in range(int(first), int(last or first) + 1):
+            yield f"{letter}{number}"
+
+
+RULE_ROWS = rows("rules.md")
+FEATURE_ROWS = rows("features.md")
+CODE = sources(ROOT / "tests", *PACKAGES)
+TESTS = {path: text for path, text in CODE.items() if path.startswith("tests/")}
+
+
+def marked(kind):
+    """The ids that a test is marked with."""
+    return {number for text in TESTS.values() for number in MARKED[kind].findall(text)}
+
+
+def test_the_pages_are_complete():
+    """Every number has a row, and no row is empty but for the name of what has none."""
+    assert list(RULE_ROWS) == [str(number) for number in range(1, 57)]
+    expected = {*spelled_out("S1-S29, C1-C31, E1-E9, P1-P4, B1-B20")}
+    assert expected == {number for number in FEATURE_ROWS if re.fullmatch(ID, number)}
+    for number, cells in RULE_ROWS.items():
+        assert len(cells) == 4, number
+        assert all(cells), number
+        assert cells[-1].startswith(STATES), number
+    for number, cells in FEATURE_ROWS.items():
+        has_state = number in expected
+        assert len(cells) == (3 if has_state else {"T": 2, "W": 1, "I": 1}[number[0]]), number
+        assert cells[0], number
+        assert cells[-1], number
+        assert not has_state or re.fullmatch("works|(partly: |not yet).*", cells[-1]), number
+
+
+@pytest.mark.parametrize(
+    ("cited", "found"),
+    [
+        ("rule 7, and", "7"),
+        ("(rules 7, 22-24)", "7 22 23 24"),
+        ("Rules 1-2, 7 and 9:", "1 2 7 9"),
+        ("rules 34\n    to 36", "34 35 36"),
+        ("(features S14-S16, E3)", "S14 S15 S16 E3"),
+    ],
+)
+def test_how_they_are_cited(cited, found):
+    """Lists and spans are read, over the end of a line too."""
+    matches = RULES.findall(cited) or FEATURES.findall(cited)
+    assert [number for text in matches for number in spelled_out(text)] == found.split()
+
+
+@pytest.mark.parametrize("path", CODE)
+def test_what_is_cited_exists(path):
+    """Each rule and feature that a docstring or a comment names has a row."""
+    if path == Path(__file__).relative_to(ROOT).as_posix():
+        pytest.skip("its examples are made up")
+    text = CODE[path]
+    for cited in RULES.findall(text):
+        assert set(spelled_out(cited)) <= set(RULE_ROWS), cited
+    for cited in FEATURES.findall(text):
+        assert set(spelled_out(cited)) <= set(FEATURE_ROWS), cited
+    if path in TESTS:
+        for docstring in re.findall(r'"""(.*?)"""', text, re.DOTALL):
+            assert set(OTHERS.findall(docstring)) <= set(FEATURE_ROWS), docstring
+
+
+def test_what_is_marked_exists():
+    """Each id that a test is marked with has a row, and each threat that has a row a test."""
+    assert marked("rule") <= set(RULE_ROWS)
+    assert marked("feature") <= {number for number in FEATURE_ROWS if re.fullmatch(ID, number)}
+    assert marked("threat") == {number for number in FEATURE_ROWS if number.startswith("T")}
+
+
+def test_what_works_is_proven():
+    """A feature that works has a test, and one that has a test is more than a plan; so is an enforced rule's."""
+    states = {number: cells[-1] for number, cells in FEATURE_ROWS.items() if re.fullmatch(ID, number)}
+    assert {number for number, state in states.items() if state == "works"} <= marked("feature")
+    assert not {number for number, state in states.items() if state.startswith("not yet")} & marked("feature")
+
+
+def test_the_markers_name_the_pages():
+    """The descriptions of the markers lead to pages that exist."""
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
+    pages = {text.partition("(")[0]: re.findall(r"docs/\S+\.md", text) for text in options["markers"]}
+    assert pages["rule"] == ["docs/reference/rules.md"]
+    for named in pages.values():
+        assert all((ROOT / page).is_file() for page in named)
