@@ -356,3 +356,26 @@ async def test_a_raw_client_sees_the_rejection(env):
         assert isinstance(body, RejectData)
         assert bytes(body.data) == b"who?"
         await stream.aclose()
+
+
+@pytest.mark.feature("S14")
+@pytest.mark.feature("S18")
+async def test_a_decision_that_nobody_needs(env):
+    """A callback is cancelled once it is too late, although the client stays and reads nothing."""
+    async with env.RPCServer(handshake_timeout=3, close_timeout=100) as server:
+        fate = []
+
+        @server.auth
+        async def decide(handshake):
+            try:
+                await anyio.sleep_forever()
+            except anyio.get_cancelled_exc_class():
+                fate.append(env.now)
+                raise
+
+        begun = env.now
+        stream = await env.line(server).stream()
+        await Raw(stream, ConnectionType.CLIENT).say(Request(host="x", target="/CP1"))
+        await env.until(lambda: fate)
+        assert fate == pytest.approx([begun + 3], abs=0.1)
+        await stream.aclose()
