@@ -23,7 +23,7 @@ CORE_COVERAGE = 100
 """Per cent of the core's lines and branches that the tests reach."""
 
 CORE_TEST_TOOLS = ("pytest>=8.3", "hypothesis>=6.100")
-TEST_TOOLS = (*CORE_TEST_TOOLS, "pytest-cov>=6", "trustme>=1.2")
+TEST_TOOLS = (*CORE_TEST_TOOLS, "pytest-cov>=6", "pytest-xdist>=3.6", "trustme>=1.2")
 RUFF = "ruff~=0.17.6"
 TYPE_CHECKERS = ("mypy~=2.4", "pyright==1.1.414")
 
@@ -42,7 +42,8 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run(*pytest, *session.posargs)
     else:
-        session.run(*pytest, "--cov", "--cov-branch", f"--cov-fail-under={CORE_COVERAGE}", "tests")
+        covered = ["--cov", "--cov-branch", f"--cov-fail-under={CORE_COVERAGE}"]
+        session.run(*pytest, "-n", "auto", *covered, "tests")
 
 
 @nox.session
