@@ -74,15 +74,22 @@ Message = Call | CallResult | CallError | CallResultError | Send
 class Undecodable(Exception):
     """The text is not a message of the dialect.
 
-    `answer_id` is the id to answer with a CALLERROR, or None where no answer may be sent (rules 16, 17, 20).
+    `answer_id` is the id to answer with `answer_type`, or None where no answer may be sent (rules 16, 17, 20).
     `settles` is the id of our call that this was a broken answer to, if that much could be read.
     """
 
-    def __init__(self, error: RPCError, answer_id: str | None, settles: str | None = None) -> None:
+    def __init__(
+        self, error: RPCError, answer_id: str | None, settles: str | None = None, answer_type: int = CALLERROR
+    ) -> None:
         super().__init__(str(error))
         self.error = error
         self.answer_id = answer_id
+        self.answer_type = answer_type
         self.settles = settles
+
+    def response(self, dialect: Dialect) -> list[Any] | None:
+        """What to answer, if anything."""
+        return None if self.answer_id is None else _error(self.answer_type, self.answer_id, self.error, dialect)
 
 
 def _refuse(text: str) -> Any:
@@ -177,7 +184,8 @@ def _decode_response(
                 result = {}
             return CallResult(message_id, result, frame)
         problem = f"a CALLRESULT must have 3 elements, not {len(frame)}"
-        raise Undecodable(RPCFrameworkError(problem), None, message_id)
+        answer_id = message_id if CALLRESULTERROR in dialect.message_types else None  # rule 17
+        raise Undecodable(RPCFrameworkError(problem), answer_id, message_id, CALLRESULTERROR)
     # Peers are known to leave out description and details: the code is enough to settle a call.
     match frame:
         case [_, _, str(code), *rest] if len(rest) <= 2:

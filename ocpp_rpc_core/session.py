@@ -181,9 +181,7 @@ class Session:
         context, error = self._context, bad.error
         self._bad_messages += 1
         closing = self._bad_messages > context.options.max_bad_messages
-        response = None
-        if bad.answer_id is not None and not closing:
-            response = _codec.call_error(bad.answer_id, error, context.dialect)
+        response = None if closing else bad.response(context.dialect)
         context.report(notices.BadMessage(data, error, response), out)
         if closing:
             context.line = Line.ENDED  # so that the next call is not sent in vain

@@ -215,10 +215,24 @@ def test_broken_request_says_what_is_wrong():
 
 @pytest.mark.rule(3)
 @pytest.mark.rule(17)
+@pytest.mark.parametrize("dialect", [OCPP_16, OCPP_201, OCPP_21])
 @pytest.mark.parametrize("text", ['[3,"a"]', '[3,"a",{},1]', '[4,"a"]', '[4,"a",1]', '[4,"a","X","",{},1]'])
-def test_broken_response(text):
-    """A broken answer is not answered, but settles the call it was meant for."""
-    assert refusal(text) == ("RpcFrameworkError", None, "a")
+def test_broken_response(text, dialect):
+    """A broken answer settles the call it was meant for; only a result is answered, and only on 2.1."""
+    answered = text.startswith("[3") and dialect is OCPP_21
+    assert refusal(text, dialect) == ("RpcFrameworkError", "a" if answered else None, "a")
+
+
+@pytest.mark.rule(17)
+def test_a_broken_result_is_answered_with_a_callresulterror():
+    """What is sent back is of type 5, and nothing is sent where nothing may be."""
+    with pytest.raises(c.Undecodable) as caught:
+        c.decode('[3,"a"]', OCPP_21)
+    text = "a CALLRESULT must have 3 elements, not 2"
+    assert caught.value.response(OCPP_21) == [5, "a", "RpcFrameworkError", text, {}]
+    with pytest.raises(c.Undecodable) as caught:
+        c.decode('[3,"a"]', OCPP_16)
+    assert caught.value.response(OCPP_16) is None
 
 
 @pytest.mark.rule(17)
@@ -288,7 +302,7 @@ def test_anything(data, dialect):
         outcome = bad
     if isinstance(outcome, c.Undecodable):
         assert isinstance(outcome.error, RPCError)
-        assert outcome.answer_id is None or outcome.settles is None
+        assert outcome.answer_type == 5 or outcome.answer_id is None or outcome.settles is None
         # Whatever the answer is, it can be sent.
         assert c.encode(c.call_error(outcome.answer_id or "", outcome.error, dialect)).isascii()
     else:

@@ -148,7 +148,7 @@ BAD = [
     (text(2, "a", 5, {}), framework("the method must be a string"), "a"),
     (text(6, "a", "Count"), framework(f"{FOUR} 3"), None),
     (text(7, "a"), RPCMessageTypeNotSupportedError("message type 7 is not supported"), None),
-    (text(3, "a"), framework("a CALLRESULT must have 3 elements, not 2"), None),
+    (text(3, "a"), framework("a CALLRESULT must have 3 elements, not 2"), "a"),
     (text(4, "a", 5, "", {}), framework(ERROR_SHAPE), None),
     (text(5, "a"), framework(ERROR_SHAPE), None),
     (
@@ -175,7 +175,8 @@ def test_each_kind_of_bad_message(data, error, answer_id):
     """It is reported with the answer sent to it, if one may be sent; a call in flight is not touched."""
     desk = Desk("ocpp2.1", wanted={n.BadMessage})
     desk.call(9)
-    answer = None if answer_id is None else [4, answer_id, error.code, error.message, {}]
+    kind = 5 if data[:2] == "[3" else 4  # rule 17
+    answer = None if answer_id is None else [kind, answer_id, error.code, error.message, {}]
     expected = [Report(n.BadMessage(data, error, answer))]
     expected += [] if answer is None else [sent(*answer)]
     assert desk.tell(e.TextReceived(data)) == seen(expected)
