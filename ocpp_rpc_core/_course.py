@@ -32,8 +32,6 @@ class Alarm(Enum):
 
     HANDSHAKE = auto()
     """The opening handshake, dialling included, takes too long."""
-    LINGER = auto()
-    """The server does not end the byte stream."""
     CLOSE = auto()
     """The peer does not say goodbye, or does not read the last bytes."""
     RETRY = auto()
@@ -184,7 +182,7 @@ class Course:
         self._ended_with = code, reason
         self._part(f"closed by the peer with {code} {reason}".rstrip(), now)
         if linger:  # the server ends the byte stream first (RFC 6455 7.1.1)
-            self._set(Alarm.LINGER, min(LINGER, self._options.close_timeout), now)
+            self._set(Alarm.CLOSE, min(LINGER, self._options.close_timeout), now)
         else:
             self._close_transport(now)
 

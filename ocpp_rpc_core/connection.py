@@ -234,7 +234,7 @@ class Connection(Course):
             match alarm:
                 case Alarm.RETRY:
                     self._dial(now)
-                case Alarm.LINGER | Alarm.CLOSE:
+                case Alarm.CLOSE:
                     self._drop("the peer did not say goodbye", now)
                 case Alarm.HANDSHAKE:
                     self._too_slow(now)
