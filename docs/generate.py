@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import re
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import get_args
@@ -13,7 +14,8 @@ from ocpp_rpc_core import _lifecycle as life, config, events, notices
 from ocpp_rpc_core.config import ClientOptions, ServerOptions
 
 REFERENCE = Path(__file__).parent / "reference"
-BANNER = "<!-- Made by docs/generate.py; change the code it is made from, then run it again. -->\n"
+SCRIPT = "docs/generate.py"
+BANNER = f"<!-- Made by {SCRIPT}; change the code it is made from, then run it again. -->\n"
 OWN_LISTS = re.compile(r",? *\((?:features|rules?) [^)]*\)|, rules? [\d, -]+(?=\))")
 MADE_BY_US = ("entropy", "authenticate", "hold_calls")  # the adapters fill these in
 
@@ -161,17 +163,17 @@ def names(kinds: frozenset[type]) -> str:
 PAGES = {"events.md": events_page, "options.md": options_page, "lifecycle.md": lifecycle_page}
 
 
-def main() -> None:
+def main(pages: Mapping[str, Callable[[], str]] = PAGES, script: str = SCRIPT) -> None:
     """Write the pages, or with `--check` say which are out of date."""
     stale = []
-    for name, make in PAGES.items():
-        path, text = REFERENCE / name, BANNER + make()
+    for name, make in pages.items():
+        path, text = REFERENCE / name, BANNER.replace(SCRIPT, script) + make()
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(name)
             if "--check" not in sys.argv:
                 path.write_text(text, encoding="utf-8")
     if stale and "--check" in sys.argv:
-        sys.exit(f"run docs/generate.py: out of date: {', '.join(stale)}")
+        sys.exit(f"run {script}: out of date: {', '.join(stale)}")
 
 
 if __name__ == "__main__":
