@@ -171,6 +171,27 @@ def interop(session: nox.Session) -> None:
 
 
 @nox.session
+def features(session: nox.Session) -> None:
+    """A table of all features: the tests that prove each, and the back-ends these passed on."""
+    prove(session, "feature")
+
+
+@nox.session
+def rules(session: nox.Session) -> None:
+    """A table of all rules of OCPP-J: the tests of each, and their result."""
+    prove(session, "rule")
+
+
+def prove(session: nox.Session, kind: str) -> None:
+    """Run the tests with this marker, and judge each row of the page; a failed test fails its row."""
+    session.install("-e", ".[all]", *TEST_TOOLS)
+    record = str(Path(session.create_tmp()).resolve() / "proof.json")
+    levels = [f"tests/{level}" for level in ("core", "rules", "conformance")]
+    session.run("pytest", "-q", "-n", "auto", "-m", kind, f"--proof={record}", *levels, success_codes=[0, 1])
+    session.run("python", str(ROOT / "tests" / "support" / "proof.py"), kind, record)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Every example of the documentation runs."""
     session.install("-e", ".[all]", *TEST_TOOLS)

@@ -16,6 +16,9 @@ from .events import HandlerAnswer, HandlerRaised, HandlerReplied, HandlerReturne
 from .notices import CallErrorEvent, CallResultEvent, ResponseEvent
 from .router import Router
 
+MAX_TEXT, MAX_STACK = 1000, 10_000
+"""Characters of a failed handler's exception and of its stack trace that a peer is told, if it is told."""
+
 
 @final
 @dataclass(slots=True)
@@ -176,12 +179,9 @@ class Inbound:
         internal = RPCInternalError("the handler failed")
         internal.__cause__ = error
         if self._context.options.respond_with_detailed_errors:
-            internal.message = describe(error)
-            internal.details = {
-                "name": type(error).__name__,
-                "message": internal.message,
-                "stack": "".join(traceback.format_exception(error)),
-            }
+            internal.message = describe(error)[:MAX_TEXT]
+            stack = "".join(traceback.format_tb(error.__traceback__))[-MAX_STACK:]
+            internal.details = {"name": type(error).__name__, "message": internal.message, "stack": stack}
         return internal
 
 

@@ -1,33 +1,66 @@
-"""What every driver needs and no driver needs I/O for: feeding one event at a time, and remembering who waits."""
+"""What every driver needs and no driver needs I/O for: feeding one event at a time, asking and waiting."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, final
+from typing import Any, Generic, Protocol, TypeVar, final
 
-from .actions import Action
+from ._answers import CloseInfo
+from ._lifecycle import State
+from ._observers import Bell
+from ._settings import ServerSettings
+from .actions import Action, RejectCall, RejectConnect, ResolveCall, ResolveConnect
+from .config import Entropy
 from .connection import Connection
-from .events import Event
+from .events import AbortRequested, CallCancelled, CloseRequested, ConnectCancelled, ConnectRequested, Event, Question
+from .notices import Notice, ServerClosed, ServerClosing
+from .peer import DEFAULT, Peer, Timeout
+from .server_peer import ServerPeer, ServerSidePeer
 
-B = TypeVar("B")
+Outcome = ResolveCall | RejectCall | ResolveConnect | RejectConnect
 
 
 @final
 @dataclass(slots=True)
-class Waiter(Generic[B]):
+class Waiter:
     """Somebody waits here for the outcome of a question, until the `bell` of their event loop rings."""
 
-    bell: B
-    result: Any = None
-    error: Exception | None = None
+    bell: Bell
+    outcome: Outcome | None = None
 
-    def outcome(self) -> Any:
-        """The result; raises the error if it is one."""
-        if self.error is not None:
-            raise self.error
-        return self.result
+
+@final
+class Questions:
+    """Asks a connection what it answers later, and brings each answer to whoever waits for it."""
+
+    def __init__(self, feed: Callable[[Event], None], new_bell: Callable[[], Bell]) -> None:
+        self._feed = feed
+        self._new_bell = new_bell
+        self._waiters: dict[int, Waiter] = {}
+
+    async def ask(self, question: Question) -> Any:
+        """Feed an event with a token and wait for its outcome; an error is raised, and giving up is told."""
+        waiter = self._waiters[question.token] = Waiter(self._new_bell())
+        try:
+            self._feed(question)
+            await waiter.bell.wait()
+        finally:
+            del self._waiters[question.token]
+            if waiter.outcome is None:
+                given_up = ConnectCancelled if isinstance(question, ConnectRequested) else CallCancelled
+                self._feed(given_up(question.token))
+        assert waiter.outcome is not None  # the bell rang
+        if isinstance(waiter.outcome, RejectCall | RejectConnect):
+            raise waiter.outcome.error
+        return waiter.outcome.result if isinstance(waiter.outcome, ResolveCall) else waiter.outcome.response
+
+    def settle(self, outcome: Outcome) -> None:
+        """Tell whoever waits for this; if it is nobody any more, it is too late."""
+        if (waiter := self._waiters.get(outcome.token)) is not None:
+            waiter.outcome = outcome
+            waiter.bell.set()
 
 
 @final
@@ -56,3 +89,122 @@ class Inbox:
                 self._events.popleft()
         finally:
             self._events.clear()
+
+
+class Drives(Protocol):
+    """What a connection's driver does for those who hold its peer."""
+
+    @property
+    def closed(self) -> Bell:
+        """Rings once the connection is closed and its byte stream is gone."""
+        ...
+
+    def feed(self, event: Event) -> None:
+        """Tell the connection."""
+
+    async def ask(self, question: Question) -> Any:
+        """Tell the connection, and wait for its answer; an error is raised."""
+
+
+D = TypeVar("D", bound=Drives)
+
+
+class Calling(Peer, Generic[D]):
+    """What either end can do while it is connected, whatever event loop its driver `D` is for."""
+
+    _attached: D | None = None
+
+    @property
+    def _driver(self) -> D:
+        if self._attached is None:
+            raise RuntimeError(f"enter it first: async with {type(self).__name__}(...) as client")
+        return self._attached
+
+    async def call(self, method: str, params: Any = None, *, timeout: Timeout = DEFAULT, no_reply: bool = False) -> Any:
+        """Call a method of the peer and wait for the result; cancelling the task cancels the call.
+
+        `timeout` counts seconds from when the call is written.  With `no_reply` it ends as soon as it is written.
+
+        Raises:
+            RPCError: the peer answered with an error, or strict mode refuses the call or its result.
+            CallTimeout: no answer in time.
+            ConnectionLost: the connection ended before the answer came.
+            NotConnected: the call was never written: there is no connection, or it is closing.
+            TypeError, ValueError: the params have no JSON form.
+        """
+        return await self._driver.ask(self._call(method, params, timeout, no_reply=no_reply))
+
+    async def send(self, method: str, params: Any = None) -> None:
+        """Send a message that has no answer (OCPP 2.1 SEND, rule 16); raises what `call` raises."""
+        await self._driver.ask(self._send(method, params))
+
+    async def send_raw(self, message: str | bytes) -> None:
+        """Send one WebSocket message as it is; for tests of the peer."""
+        await self._driver.ask(self._raw(message))
+
+    async def close(
+        self, code: int = 1000, reason: str = "", *, await_pending: bool = False, force: bool = False
+    ) -> CloseInfo:
+        """Close, and return how the connection was closed in the end.
+
+        Calls in flight are rejected and handlers cancelled, unless `await_pending` lets them finish first.
+        `force` drops the connection without a goodbye (1006).  A code that may not be sent becomes 1000;
+        of several calls the first decides.
+        """
+        driver = self._driver
+        driver.feed(AbortRequested() if force else CloseRequested(code, reason, await_pending))
+        await driver.closed.wait()
+        return self._close_info
+
+
+class Scope(Protocol):
+    """What can be cancelled."""
+
+    def cancel(self) -> object:
+        """End what runs in it."""
+
+
+S = TypeVar("S", bound=ServerSidePeer)
+
+
+class Serving(ServerPeer[S]):
+    """A server that can be closed, whatever event loop it is for."""
+
+    def __init__(self, entropy: Entropy, settings: ServerSettings) -> None:
+        super().__init__(entropy, settings)
+        self._state = State.OPEN
+        self._accepting: set[Scope] = set()
+        """Of every listener that is not done."""
+        self._connections: set[S] = set()
+        """Whoever is on the line, let in or not."""
+        self._closed = self.new_bell()
+
+    def _tell(self, notice: Notice) -> None:
+        """Tell the observers; an adapter's log sees what they raise."""
+        self.notify(notice)
+
+    async def close(
+        self, code: int = 1001, reason: str = "", *, await_pending: bool = False, force: bool = False
+    ) -> None:
+        """Accept nobody any more, close every client as `RPCClient.close` does, and wait until all are gone."""
+        if self._state is State.OPEN:
+            self._state = State.CLOSING
+            self._tell(ServerClosing())
+        event = AbortRequested() if force else CloseRequested(code, reason, await_pending)
+        for client in tuple(self._connections):
+            client.feed(event)
+        for scope in tuple(self._accepting):
+            scope.cancel()
+        self._gone()
+        await self._closed.wait()
+
+    def _gone(self) -> None:
+        """Somebody or something is gone; when all are, the server is closed, whoever still waits for it."""
+        if self._state is State.CLOSING and not self._connections and not self._accepting:
+            self._state = State.CLOSED
+            self._tell(ServerClosed())
+            self._closed.set()
+
+    async def wait_closed(self) -> None:
+        """Wait until the server has closed."""
+        await self._closed.wait()

@@ -5,6 +5,7 @@ from ocpp_rpc_core import *  # noqa: F403 - what needs no I/O is the same everyw
 
 from .client import RPCClient
 from .server import Listener, RPCServer, RPCServerClient
+from .tls import client_tls, server_tls
 
-__all__ = ["Listener", "RPCClient", "RPCServer", "RPCServerClient"]
+__all__ = ["Listener", "RPCClient", "RPCServer", "RPCServerClient", "client_tls", "server_tls"]
 __all__ += ocpp_rpc_core.__all__

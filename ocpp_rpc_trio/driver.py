@@ -12,7 +12,7 @@ import trio
 
 from ocpp_rpc_core import Phase, actions as a, events, notices as n
 from ocpp_rpc_core._answers import answer_event, is_failure
-from ocpp_rpc_core.driving import Inbox, Waiter
+from ocpp_rpc_core.driving import Inbox, Questions
 from ocpp_rpc_core.peer import Peer
 from ocpp_rpc_core.server_peer import ServerPeer
 
@@ -84,7 +84,7 @@ class Driver:
         self._connection = peer.connection
         self._dial = dial
         self._inbox = Inbox(peer.connection, trio.current_time, self._perform)
-        self._waiters: dict[int, Waiter[trio.Event]] = {}
+        self._questions = Questions(self.feed, trio.Event)
         self._handlers: dict[int, trio.CancelScope] = {}
         self._deciding = trio.CancelScope()
         self._transport: trio.CancelScope | None = None
@@ -108,18 +108,10 @@ class Driver:
 
     async def ask(self, question: events.Question) -> Any:
         """Feed an event with a token and wait for its outcome; an error is raised."""
-        waiter = self._waiters[question.token] = Waiter(trio.Event())
-        try:
-            self.feed(question)
-            await waiter.bell.wait()
-            if waiter.result is None and waiter.error is None:  # it was only sent, no faster than the peer reads
-                await self._writable()
-        finally:
-            del self._waiters[question.token]
-            if not waiter.bell.is_set():
-                connecting = isinstance(question, events.ConnectRequested)
-                self.feed((events.ConnectCancelled if connecting else events.CallCancelled)(question.token))
-        return waiter.outcome()
+        answer = await self._questions.ask(question)
+        if answer is None:  # it was only sent, no faster than the peer reads
+            await self._writable()
+        return answer
 
     async def _keep_time(self) -> None:
         while self._connection.phase is not Phase.CLOSED:
@@ -140,10 +132,8 @@ class Driver:
                 self._to_write.set()
             case a.StartHandler():
                 self._start_handler(action)
-            case a.ResolveCall(token, result) | a.ResolveConnect(token, result):
-                self._settle(token, result=result)
-            case a.RejectCall(token, error) | a.RejectConnect(token, error):
-                self._settle(token, error=error)
+            case a.ResolveCall() | a.ResolveConnect() | a.RejectCall() | a.RejectConnect():
+                self._questions.settle(action)
             case a.Report(notice):
                 self._report(notice)
             case a.CancelHandler(request_id):
@@ -164,11 +154,6 @@ class Driver:
                 self._deciding.cancel()
             case _:
                 assert_never(action)
-
-    def _settle(self, token: int, result: Any = None, error: Exception | None = None) -> None:
-        if (waiter := self._waiters.get(token)) is not None:
-            waiter.result, waiter.error = result, error
-            waiter.bell.set()
 
     def _report(self, notice: n.Notice) -> None:
         tell(self._peer, notice)

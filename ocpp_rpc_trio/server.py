@@ -10,15 +10,17 @@ import trio
 
 from ocpp_rpc_core import State, events, notices as n
 from ocpp_rpc_core._settings import ServerSettings
-from ocpp_rpc_core.server_peer import ServerPeer, ServerSidePeer, listening_url
+from ocpp_rpc_core.driving import Calling, Serving
+from ocpp_rpc_core.server_peer import ServerSidePeer, listening_url
 
-from .client import Calling
 from .driver import Driver, Scoped, logged, logger, tell
 from .streams import BROKEN, Stream, secured, tcp_listeners, transport_opened, unix_listener
 
 
-class RPCServerClient(Calling, ServerSidePeer):
+class RPCServerClient(Calling[Driver], ServerSidePeer):
     """The server's side of one client's connection; `handshake` and `session` tell who it is."""
+
+    new_bell = trio.Event
 
     def __init__(self, server: RPCServer, nursery: trio.Nursery) -> None:
         ServerSidePeer.__init__(self, server)
@@ -42,7 +44,7 @@ class Listener:
         await self.done.wait()
 
 
-class RPCServer(ServerPeer[RPCServerClient], Scoped):
+class RPCServer(Serving[RPCServerClient], Scoped):
     """A management system: `async with RPCServer(protocols=["ocpp1.6"]) as server: await server.listen(9000)`.
 
     Leaving the block closes the server and everything it started.
@@ -51,17 +53,14 @@ class RPCServer(ServerPeer[RPCServerClient], Scoped):
     new_bell = trio.Event
 
     def __init__(self, **options: Unpack[ServerSettings]) -> None:
-        ServerPeer.__init__(self, os.urandom, options)
-        self._state = State.OPEN
-        self._listeners: list[Listener] = []
-        self._connections: set[RPCServerClient] = set()
-        self._closed = trio.Event()
+        Serving.__init__(self, os.urandom, options)
 
     async def __aenter__(self) -> RPCServer:
         await self._enter(self.close)
         return self
 
-    # --- Clients come -----------------------------------------------------------
+    def _tell(self, notice: n.Notice) -> None:
+        tell(self, notice)
 
     async def listen(
         self,
@@ -81,7 +80,7 @@ class RPCServer(ServerPeer[RPCServerClient], Scoped):
             raise RuntimeError("the server must be entered (async with) and not closed to listen")
         sockets = await tcp_listeners(port, host) if path is None else [await unix_listener(path)]
         listener = Listener(*listening_url(sockets[0].socket.getsockname(), host, secure=tls is not None))
-        self._listeners.append(listener)
+        self._accepting.add(listener.scope)
         self._nursery.start_soon(self._accept, listener, sockets, tls)
         return listener
 
@@ -95,13 +94,14 @@ class RPCServer(ServerPeer[RPCServerClient], Scoped):
                 logger.debug("a client went away, or failed, in its TLS handshake", exc_info=True)
             except Exception as error:  # noqa: BLE001 - the others are to be served
                 logged(error)
-                tell(self, n.ServerError(error))
+                self._tell(n.ServerError(error))
 
         try:
             with listener.scope:
                 await trio.serve_listeners(serve, sockets, handler_nursery=self._nursery)
         finally:  # the server's scope may be cancelled, too
             listener.done.set()
+            self._accepting.discard(listener.scope)
             self._gone()
 
     async def handle_stream(self, stream: Stream, initial: bytes = b"") -> None:
@@ -120,32 +120,3 @@ class RPCServer(ServerPeer[RPCServerClient], Scoped):
                 self._connections.discard(client)
                 self._gone()
                 nursery.cancel_scope.cancel()
-
-    # --- Clients go -------------------------------------------------------------
-
-    async def close(
-        self, code: int = 1001, reason: str = "", *, await_pending: bool = False, force: bool = False
-    ) -> None:
-        """Accept nobody any more, close every client as `RPCClient.close` does, and wait until all are gone."""
-        if self._state is State.OPEN:
-            self._state = State.CLOSING
-            tell(self, n.ServerClosing())
-        event = events.AbortRequested() if force else events.CloseRequested(code, reason, await_pending)
-        for client in tuple(self._connections):
-            client.feed(event)
-        for listener in self._listeners:
-            listener.scope.cancel()
-        self._gone()
-        await self._closed.wait()
-
-    def _gone(self) -> None:
-        """Somebody or something is gone; when all are, the server is closed, whoever still waits for it."""
-        left = self._connections or not all(listener.done.is_set() for listener in self._listeners)
-        if self._state is State.CLOSING and not left:
-            self._state = State.CLOSED
-            tell(self, n.ServerClosed())
-            self._closed.set()
-
-    async def wait_closed(self) -> None:
-        """Wait until the server has closed."""
-        await self._closed.wait()

@@ -1,15 +1,27 @@
-"""What every test has in common: the hypothesis profiles, and a check of the markers."""
+"""What every test has in common: the hypothesis profiles, a check of the markers, and `--proof`."""
 
 import os
 
 import pytest
 from hypothesis import settings
+from support.proof import Recorder
 
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=100)
 settings.register_profile("dev", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 ARGUMENT = {"rule": int, "feature": str, "threat": str}
+
+
+def pytest_addoption(parser):
+    """What `nox -s features` and `nox -s rules` need."""
+    parser.addoption("--proof", metavar="FILE", help="write what became of the tests that prove features and rules")
+
+
+def pytest_configure(config):
+    """Record the proof if it is wanted."""
+    if path := config.getoption("--proof"):
+        config.pluginmanager.register(Recorder(path), "proof")
 
 
 def pytest_collection_modifyitems(items):

@@ -9,6 +9,7 @@ import ocpp_rpc_core
 import ocpp_rpc_trio
 
 OWN = ("RPCClient", "RPCServer", "RPCServerClient", "Listener")
+FUNCTIONS = ("client_tls", "server_tls")
 
 
 def public(thing):
@@ -28,8 +29,8 @@ def exported(module):
 
 
 def test_the_same_names():
-    """Each adapter exports the core's names and its four classes, and nothing else."""
-    expected = set(ocpp_rpc_core.__all__) | set(OWN)
+    """Each adapter exports the core's names and what is its own, and nothing else."""
+    expected = set(ocpp_rpc_core.__all__) | {*OWN, *FUNCTIONS}
     assert exported(ocpp_rpc_trio) == expected
     assert exported(ocpp_rpc_anyio) == expected
 
@@ -64,3 +65,9 @@ def test_the_same_signatures(name):
         elif inspect.isfunction(ours):
             assert shown(ours) == shown(theirs), member
             assert inspect.iscoroutinefunction(ours) == inspect.iscoroutinefunction(theirs), member
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_same_functions(name):
+    """And so does every function that is an adapter's own."""
+    assert shown(getattr(ocpp_rpc_trio, name)) == shown(getattr(ocpp_rpc_anyio, name))

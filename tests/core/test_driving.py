@@ -5,10 +5,13 @@ import os
 import pytest
 
 from ocpp_rpc_core import actions as a, events as e, notices as n
+from ocpp_rpc_core._answers import CloseInfo
+from ocpp_rpc_core._lifecycle import State
 from ocpp_rpc_core.config import ClientOptions
 from ocpp_rpc_core.connection import Connection
-from ocpp_rpc_core.driving import Inbox, Waiter
+from ocpp_rpc_core.driving import Calling, Inbox, Questions, Serving
 from ocpp_rpc_core.errors import CallTimeout, LocalProtocolError
+from ocpp_rpc_core.peer import ClientPeer
 
 
 def client():
@@ -49,16 +52,222 @@ class TestInbox:
         assert done
 
 
-class TestWaiter:
-    def test_a_result_is_returned(self):
-        """The outcome of a waiter with a result is the result."""
-        waiter = Waiter("bell")
-        waiter.result = {"a": 1}
-        assert waiter.outcome() == {"a": 1}
+class Bell:
+    """Rings; whoever waits for it is stepped by hand."""
 
-    def test_an_error_is_raised(self):
-        """The outcome of a waiter with an error is raised."""
-        waiter = Waiter("bell")
-        waiter.error = CallTimeout("late")
+    rung = False
+
+    def set(self):
+        self.rung = True
+
+    async def wait(self):
+        while not self.rung:
+            await Turn()
+
+
+class Turn:
+    """What is awaited lets the test go on."""
+
+    def __await__(self):
+        yield
+
+
+class Task:
+    """A coroutine that the test steps."""
+
+    def __init__(self, coroutine):
+        self.coroutine = coroutine
+        self.step()
+
+    def step(self):
+        """Whether it has ended; `result` is then what it returned."""
+        try:
+            self.coroutine.send(None)
+        except StopIteration as end:
+            self.result = end.value
+            return True
+        return False
+
+
+class TestQuestions:
+    """Asking, and being answered later."""
+
+    @pytest.mark.parametrize(
+        ("question", "answer", "result"),
+        [
+            (e.CallRequested(7, "X", {}), a.ResolveCall(7, {"a": 1}), {"a": 1}),
+            (e.SendRequested(7, "X", {}), a.ResolveCall(7, None), None),
+            (e.ConnectRequested(7), a.ResolveConnect(7, "the 101"), "the 101"),
+        ],
+    )
+    def test_a_result_is_returned(self, question, answer, result):
+        """Whoever asked gets what came for its token, and the connection is told no more."""
+        fed = []
+        questions = Questions(fed.append, Bell)
+        task = Task(questions.ask(question))
+        questions.settle(a.ResolveCall(8, "somebody else's"))
+        assert not task.step()
+        questions.settle(answer)
+        assert task.step()
+        assert task.result == result
+        assert fed == [question]
+
+    @pytest.mark.parametrize("kind", [a.RejectCall, a.RejectConnect])
+    def test_an_error_is_raised(self, kind):
+        """An error reaches whoever asked."""
+        questions = Questions(lambda event: None, Bell)
+        task = Task(questions.ask(e.ConnectRequested(7)))
+        questions.settle(kind(7, CallTimeout("late")))
         with pytest.raises(CallTimeout, match="late"):
-            waiter.outcome()
+            task.step()
+
+    def test_an_answer_may_come_while_it_is_asked(self):
+        """A connection that answers at once keeps nobody waiting."""
+        questions = Questions(lambda event: questions.settle(a.ResolveCall(event.token, "at once")), Bell)
+        assert Task(questions.ask(e.CallRequested(7, "X", {}))).result == "at once"
+
+    @pytest.mark.parametrize(
+        ("question", "told"),
+        [
+            (e.CallRequested(7, "X", {}), e.CallCancelled(7)),
+            (e.RawSendRequested(7, "x"), e.CallCancelled(7)),
+            (e.ConnectRequested(7), e.ConnectCancelled(7)),
+        ],
+    )
+    def test_giving_up_is_told(self, question, told):
+        """Who is cancelled while waiting tells the connection; an answer after that reaches nobody."""
+        fed = []
+        questions = Questions(fed.append, Bell)
+        task = Task(questions.ask(question))
+        task.coroutine.close()
+        assert fed == [question, told]
+        questions.settle(a.ResolveCall(7, "too late"))
+
+    def test_giving_up_after_the_answer_is_not_told(self):
+        """Once the answer is there, the connection has nothing left to cancel."""
+        fed = []
+        questions = Questions(fed.append, Bell)
+        task = Task(questions.ask(e.ConnectRequested(7)))
+        questions.settle(a.ResolveConnect(7, "the 101"))
+        task.coroutine.close()
+        assert fed == [e.ConnectRequested(7)]
+
+
+class Driver:
+    """Remembers what it is told, and answers every question with 42."""
+
+    def __init__(self):
+        self.closed = Bell()
+        self.told = []
+
+    def feed(self, event):
+        self.told.append(event)
+
+    async def ask(self, question):
+        self.told.append(question)
+        return 42
+
+
+class Station(Calling, ClientPeer):
+    """A client without an event loop."""
+
+
+def station():
+    return Station("ws://localhost", "CP1", bytes, {})
+
+
+class TestCalling:
+    """What users of either end call."""
+
+    def test_it_must_be_entered_first(self):
+        """Before there is a driver, the error says what to do."""
+        with pytest.raises(RuntimeError, match=r"async with Station\("):
+            station().call("X").send(None)
+
+    def test_questions_go_to_the_driver(self):
+        """A call, a SEND and a raw message are asked with a token each; a call gives the answer."""
+        peer = station()
+        driver = peer._attached = Driver()
+        assert Task(peer.call("X", {"a": 1}, timeout=3)).result == 42
+        assert Task(peer.send("Y")).result is None
+        assert Task(peer.send_raw("z")).result is None
+        assert driver.told == [
+            e.CallRequested(1, "X", {"a": 1}, 3, no_reply=False),
+            e.SendRequested(2, "Y", {}),
+            e.RawSendRequested(3, "z"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("options", "event"),
+        [
+            ({"force": True}, e.AbortRequested()),
+            ({"code": 4000, "reason": "bye", "await_pending": True}, e.CloseRequested(4000, "bye", True)),
+        ],
+    )
+    def test_closing_waits_for_the_end(self, options, event):
+        """It returns how the connection ended, not before it has."""
+        peer = station()
+        driver = peer._attached = Driver()
+        task = Task(peer.close(**options))
+        assert driver.told == [event]
+        peer.notify(n.Closed(4001, "no, me"))
+        assert not task.step()
+        driver.closed.set()
+        assert task.step()
+        assert task.result == CloseInfo(4001, "no, me")
+
+
+class Server(Serving):
+    """A server without an event loop."""
+
+    new_bell = Bell
+
+
+class Accepting:
+    """What a listener runs in."""
+
+    cancelled = False
+
+    def cancel(self):
+        self.cancelled = True
+
+
+class TestServing:
+    """The end of a server."""
+
+    @pytest.mark.parametrize(
+        ("options", "event"),
+        [
+            ({}, e.CloseRequested(1001, "")),
+            ({"code": 1012, "reason": "r", "await_pending": True}, e.CloseRequested(1012, "r", True)),
+            ({"force": True}, e.AbortRequested()),
+        ],
+    )
+    def test_it_closes_when_everybody_is_gone(self, options, event):
+        """Clients are told, listeners cancelled; it has closed once none is left, and says so once."""
+        server, client, accepting, heard = Server(bytes, {}), Driver(), Accepting(), []
+        server.on(n.ServerClosing, heard.append)
+        server.on(n.ServerClosed, heard.append)
+        server._connections.add(client)
+        server._accepting.add(accepting)
+        waiting, task, again = Task(server.wait_closed()), Task(server.close(**options)), Task(server.close(**options))
+        assert client.told == [event, event]
+        assert accepting.cancelled
+        server._connections.clear()
+        server._gone()
+        assert not task.step()
+        assert server._state is State.CLOSING
+        server._accepting.clear()
+        server._gone()
+        assert all([task.step(), again.step(), waiting.step()])
+        assert server._state is State.CLOSED
+        assert heard == [n.ServerClosing(), n.ServerClosed()]
+
+    def test_a_server_without_clients_closes_at_once(self):
+        """Nothing to wait for; and what leaves an open server does not close it."""
+        server = Server(bytes, {})
+        server._gone()
+        assert server._state is State.OPEN
+        task = Task(server.close())
+        assert task.result is None
+        assert server._state is State.CLOSED
