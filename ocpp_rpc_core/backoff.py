@@ -18,7 +18,7 @@ class Backoff(Protocol):
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ExponentialBackoff:
     """Delays that grow by `factor` from `initial` to `maximum` seconds, spread by `jitter` of themselves.
 
@@ -45,7 +45,7 @@ class ExponentialBackoff:
 
 
 @final
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class OCPPBackoff:
     """The algorithm of OCPP 2.x (rule 45), with the names of its configuration variables.
 
