@@ -2,7 +2,7 @@
 
 FOR_DRIVERS = frozenset(
     {
-        *("connection", "feed", "new_bell", "notify", "router", "scope", "serve"),
+        *("connection", "feed", "new_bell", "notify", "router", "scope", "serve", "serves"),
         *("arrived", "client_options", "decide", "decided", "done"),
         *("is_welcomed", "judge", "left", "welcome", "welcomed"),
     }

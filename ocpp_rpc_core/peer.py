@@ -34,10 +34,6 @@ N = TypeVar("N", bound=Notice)
 H = TypeVar("H", bound=Callable[..., object])
 
 
-Handler = Callable[[InboundCall[Any]], object]
-"""Takes an `InboundCall`, returns the result or an awaitable of it."""
-
-
 class Handling:
     """Registration of handlers, for one connection or for all of a server."""
 

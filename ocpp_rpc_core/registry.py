@@ -43,6 +43,9 @@ class Registry(Generic[C]):
         self._by_identity: dict[str, dict[int, C]] = {}
         self._clients: dict[int, C] = {}
 
+    def __contains__(self, client: object) -> bool:
+        return id(client) in self._clients
+
     @property
     def clients(self) -> tuple[C, ...]:
         """Every connected client, the oldest first."""

@@ -44,7 +44,7 @@ class ServerSidePeer(Peer):
     @property
     def is_welcomed(self) -> bool:
         """Whether the application wants to know of this client, which has not been sent away already."""
-        return self._server.welcome is not None and self in self._server.clients
+        return self._server.welcome is not None and self._server.serves(self)
 
     def welcome(self) -> object:
         """Call the application's `on_client` callback."""
@@ -156,7 +156,11 @@ class ServerPeer(Handling, Observable, Generic[S]):
         """A client was let in; who must leave for it is told so.  Returns what observers raised."""
         for leaving in self._registry.add(client):
             leaving.feed(e.CloseRequested(1008, "this identity is connected elsewhere"))
-        return self.notify(n.ClientConnected(client)) if client in self.clients else []
+        return self.notify(n.ClientConnected(client)) if self.serves(client) else []
+
+    def serves(self, client: S) -> bool:
+        """Whether the client was let in, and not sent away; the same cost however many there are."""
+        return client in self._registry
 
     def left(self, client: S) -> None:
         """A client is gone."""

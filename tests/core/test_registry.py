@@ -124,3 +124,18 @@ def test_any_order(policy, steps):
             newest = next((client for client in reversed(model) if client.identity == identity), None)
             assert registry.get(identity) is newest
     assert set(registry._by_identity) == {client.identity for client in model}
+
+
+@pytest.mark.feature("S26")
+@pytest.mark.feature("B6")
+def test_contains_the_very_client():
+    """Only who is registered is in it, not another of the same identity, and no longer once removed."""
+    registry, old, new = Registry(), Client("A"), Client("A")
+    registry.add(old)
+    assert old in registry
+    assert new not in registry
+    registry.add(new)
+    assert new in registry
+    assert old not in registry
+    registry.remove(new)
+    assert new not in registry
