@@ -70,6 +70,10 @@ async def unix_listener(path: str) -> trio.SocketListener:
     if await trio.Path(path).is_socket():  # left behind by somebody who is gone
         await trio.Path(path).unlink()
     listening = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
-    await listening.bind(path)
-    listening.listen()
+    try:
+        await listening.bind(path)
+        listening.listen()
+    except BaseException:
+        listening.close()
+        raise
     return trio.SocketListener(listening)

@@ -1,6 +1,8 @@
 """Runs each asynchronous test here once per adapter and event loop, on a virtual clock or with real sockets."""
 
 from inspect import iscoroutinefunction
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from support.env import ADAPTERS, Env
@@ -16,6 +18,13 @@ def env(request):
 def net(request):
     """One adapter on one event loop, on the real clock, for tests with real sockets."""
     return Env(request.param, real=True)
+
+
+@pytest.fixture
+def socket_path():
+    """Where a Unix socket can be made: its path has room for about 100 bytes, which `tmp_path` may exceed."""
+    with TemporaryDirectory(prefix="ocpp-", dir="/tmp") as folder:
+        yield str(Path(folder) / "ocpp.sock")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,5 +1,7 @@
 """The main job over loopback TCP and Unix sockets: connect, boot, call both ways, be refused, close."""
 
+import gc
+
 import anyio
 import pytest
 from support.env import gathered
@@ -88,30 +90,40 @@ async def test_the_main_job(net, protocol):
 
 @pytest.mark.feature("S22")
 @pytest.mark.parametrize("compression", [False, True])
-async def test_a_unix_socket_carries_it_too(net, tmp_path, compression):
+async def test_a_unix_socket_carries_it_too(net, socket_path, compression):
     """The same over a Unix socket, with the byte stream of the client's own making."""
-    path = str(tmp_path / "ocpp.sock")
     async with management_system(net, "ocpp1.6", compression=compression) as server:
-        listener = await server.listen(path=path)
+        listener = await server.listen(path=socket_path)
         assert listener.port is None
-        assert path in listener.url
+        assert socket_path in listener.url
         client = net.RPCClient("ws://station", "CP1", protocols=["ocpp1.6"], compression=compression)
-        client._dial = net.unix_dial(path)
+        client._dial = net.unix_dial(socket_path)
         async with client:
             await whole_story(server, client, "ocpp1.6")
 
 
 @pytest.mark.feature("S22")
-async def test_a_unix_socket_can_be_used_again(net, tmp_path):
+async def test_a_unix_socket_can_be_used_again(net, socket_path):
     """A server that comes back listens where it listened before."""
-    path = str(tmp_path / "ocpp.sock")
     for _ in range(2):
         async with net.RPCServer() as server:
-            await server.listen(path=path)
+            await server.listen(path=socket_path)
             client = net.RPCClient("ws://station", "CP1")
-            client._dial = net.unix_dial(path)
+            client._dial = net.unix_dial(socket_path)
             async with client:
                 assert client.state is State.OPEN
+
+
+@pytest.mark.feature("S22")
+async def test_a_place_where_nobody_can_listen(net, socket_path):
+    """It is an `OSError` that leaves nothing behind, and the server listens elsewhere."""
+    async with net.RPCServer() as server:
+        for path in (f"{socket_path}/below-a-file-that-is-not-there", "/tmp/" + "x" * 200):
+            with pytest.raises(OSError):
+                await server.listen(path=path)
+        listener = await server.listen(path=socket_path)
+        assert socket_path in listener.url
+        gc.collect()  # a socket left behind would warn here
 
 
 @pytest.mark.feature("S22")
