@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast, final
 
@@ -105,9 +106,23 @@ def _real(digits: str) -> float:
     return number if len(digits) <= MAX_DIGITS and number - number == 0 else _refuse(digits)
 
 
-_read = json.JSONDecoder(parse_int=_integer, parse_float=_real, parse_constant=_refuse).decode
+_decoder = json.JSONDecoder(parse_int=_integer, parse_float=_real, parse_constant=_refuse)
+_read, _read_prefix = _decoder.decode, _decoder.raw_decode
 # ASCII on the wire: lone surrogates stay escaped, so every text can be sent.
-_write = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False).encode
+_encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False)
+
+
+def _writer() -> Callable[[Any], str]:
+    """JSON's encoder, which `JSONEncoder.encode` makes anew for every message, made once where C has one."""
+    make: Any = json.encoder.c_make_encoder  # type: ignore[attr-defined] # None without the C extension
+    if make is None:  # pragma: no cover - other Pythons
+        return _encoder.encode
+    text = json.encoder.encode_basestring_ascii
+    pieces = make(None, _encoder.default, text, None, ":", ",", False, False, False)
+    return lambda message: "".join(pieces(message, 0))
+
+
+_write = _writer()
 
 
 def encode(message: list[Any]) -> str:
@@ -151,7 +166,11 @@ def decode(data: str | bytes, dialect: Dialect) -> Message:
 
 def _read_array(data: str | bytes) -> list[Any]:
     try:
-        frame: object = _read(data if isinstance(data, str) else data.decode())
+        text = data if isinstance(data, str) else data.decode()
+        frame: object
+        frame, end = _read_prefix(text) if text.startswith("[") else (None, 0)
+        if end != len(text):
+            frame = _read(text)  # there is white space around it, or something is wrong
     except (ValueError, RecursionError):
         raise Undecodable(RPCFrameworkError("the message is not valid JSON"), UNREADABLE_ID) from None
     if not isinstance(frame, list):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from enum import Enum, auto
 from typing import Any, final
 
 from ._dialects import CALL, CALLRESULT, PLAIN, dialect_of
-from .actions import Report, SendText, SessionAction
+from .actions import Out, Report, SendBytes, SendText
 from .config import Options
 from .errors import RPCError, RPCNotImplementedError, create_rpc_error
 from .notices import MessageEvent, Notice, StrictValidationFailure
 from .validation import Validator
-
-Out = list[SessionAction]
 
 
 class Line(Enum):
@@ -40,10 +38,17 @@ class Everything:
 class Context:
     """Mutable, owned by one session."""
 
-    __slots__ = ("dialect", "line", "options", "protocol", "settled", "validator", "wanted")
+    __slots__ = ("dialect", "line", "options", "protocol", "settled", "validator", "wanted", "write")
 
-    def __init__(self, options: Options, wanted: Container[type[Notice]]) -> None:
+    def __init__(
+        self,
+        options: Options,
+        wanted: Container[type[Notice]],
+        write: Callable[[str | bytes], SendText | SendBytes] = SendText,
+    ) -> None:
         self.options = options
+        self.write = write
+        """How a message leaves: as text for a WebSocket of somebody else's, or as a frame of ours."""
         self.wanted = wanted
         self.line = Line.WAITING
         self.protocol: str | None = None
@@ -108,7 +113,7 @@ class Context:
 
     def send(self, text: str | bytes, out: Out) -> None:
         """Send one message, and say so."""
-        out.append(SendText(text))
+        out.append(self.write(text))
         if MessageEvent in self.wanted:
             out.append(Report(MessageEvent(text, outbound=True)))
 

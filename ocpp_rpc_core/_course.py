@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from enum import Enum, auto
 from math import inf
+from typing import Any, ClassVar
 
 from . import _opening as o, _websocket as ws, actions as a, events as e, notices as n
 from ._dialling import Dialling
 from ._frames import is_sendable
 from ._http import Handshake
 from ._keepalive import KeepAlive
-from ._lifecycle import HEARD, MOVES, TALKING, Phase, Trigger
+from ._lifecycle import MOVES, TALKING, Phase, Trigger
 from ._timers import Alarms
 from .config import ClientOptions, ServerOptions
 from .errors import ConnectionLost, HandshakeError, HandshakeTimeout, LocalProtocolError, NotConnected
@@ -25,6 +26,9 @@ ABNORMAL = 1006
 """The close code of a connection that ended without a close frame (RFC 6455 7.1.5)."""
 GOING_AWAY = 1001
 NORMAL = 1000
+
+Reaction = Callable[[Any, Any, float], None]
+"""A method of `Connection` that takes in an event at a time."""
 
 
 class Alarm(Enum):
@@ -41,6 +45,9 @@ class Alarm(Enum):
 class Course:
     """State and transitions of one connection; `Connection` decides when to take which."""
 
+    _reactions: ClassVar[Mapping[Phase, Mapping[type, Reaction]]]
+    """What is heard in each phase, and what it leads to."""
+
     def __init__(
         self,
         options: ClientOptions | ServerOptions,
@@ -50,11 +57,11 @@ class Course:
         self._options = options
         self._dialling = Dialling(options) if isinstance(options, ClientOptions) else None
         hold = isinstance(options, ServerOptions) and options.hold_calls
-        self._session = Session(options, router, wanted, hold=hold)
+        self._session = Session(options, router, wanted, hold=hold, write=self._frame)
         self._keepalive = KeepAlive(options.ping_interval, defer=options.defer_pings_on_activity)
         self._alarms: Alarms[Alarm] = Alarms()
         self._phase = Phase.IDLE
-        self._heard = HEARD[Phase.IDLE]  # kept, because to look it up for each event costs more than the rest
+        self._heard = self._reactions[Phase.IDLE]
         self._opening: o.ClientOpening | o.ServerOpening | None = None
         self._websocket: ws.WebSocket | None = None
         self._farewell: e.CloseRequested | None = None  # what the application wants to close with
@@ -62,7 +69,7 @@ class Course:
         self._failure: Exception | None = None  # why there is no WebSocket
         self._handshake: Handshake | None = None  # what the client asked for
         self._now = float("-inf")
-        self._out: list[a.Action] = []
+        self._out: a.Out = []
 
     @property
     def _may_retry(self) -> bool:
@@ -86,7 +93,7 @@ class Course:
 
     def _move(self, trigger: Trigger) -> None:
         self._phase = MOVES[self._phase, trigger]
-        self._heard = HEARD[self._phase]
+        self._heard = self._reactions[self._phase]
 
     def _set(self, alarm: Alarm, delay: float, now: float) -> None:
         if delay < inf:
@@ -96,20 +103,14 @@ class Course:
         self._out.append(a.Report(notice))
 
     def _tell_session(self, event: e.SessionEvent, now: float) -> None:
-        self._lower(self._session.handle(event, now), now)
+        self._session.react(event, now, self._out)
 
-    def _lower(self, actions: list[a.SessionAction], now: float) -> None:
-        """Frames are made here, in order, because making one moves the WebSocket's own state."""
-        for action in actions:
-            if type(action) is a.SendText:
-                assert self._websocket is not None
-                text, websocket = action.text, self._websocket
-                frame = websocket.text(text) if isinstance(text, str) else websocket.binary(text)
-                self._out.append(a.SendBytes(frame))
-            elif type(action) is a.CloseSession:
-                self._close(e.CloseRequested(action.code, action.reason), now)
-            else:
-                self._out.append(action)
+    def _frame(self, message: str | bytes) -> a.SendBytes:
+        """How the session's messages leave: making a frame moves the WebSocket's own state, so it is made at once."""
+        assert self._websocket is not None
+        return a.SendBytes(
+            self._websocket.text(message) if isinstance(message, str) else self._websocket.binary(message)
+        )
 
     # --- Closing --------------------------------------------------------------
 
@@ -134,7 +135,7 @@ class Course:
                 self._turn_away(503, NotConnected("the server is closing"), now)
             case Phase.OPEN if wish.drain:
                 self._move(Trigger.DRAIN)
-                self._lower(self._session.drain(), now)
+                self._out += self._session.drain()
             case Phase.OPEN | Phase.DRAINING if not wish.drain:
                 self._say_goodbye(now)
             case _:
@@ -293,4 +294,4 @@ class Course:
             now=now,
             running=self._phase in TALKING,
         )
-        self._lower(self._session.reconfigure(options, now), now)
+        self._out += self._session.reconfigure(options, now)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from . import _codec
-from ._context import Context, Out
+from ._context import Context
 from ._dialects import CALL, CALLRESULT, SEND
-from .actions import CancelHandler, StartHandler
+from .actions import CancelHandler, Out, StartHandler
 from .errors import RPCError, RPCFrameworkError, RPCGenericError, RPCInternalError, RPCNotImplementedError
 from .events import HandlerAnswer, HandlerRaised, HandlerReplied, HandlerReturned
 from .notices import CallErrorEvent, CallResultEvent, ResponseEvent

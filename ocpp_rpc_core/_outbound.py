@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from . import _codec
-from ._context import Context, Out
+from ._context import Context
 from ._dialects import CALL, CALLRESULT, CALLRESULTERROR, SEND
 from ._timers import Lanes
-from .actions import RejectCall, ResolveCall
+from .actions import Out, RejectCall, ResolveCall
 from .errors import CallTimeout, ConnectionLost, NotConnected, RPCError, RPCFrameworkError
 from .events import CallRequested, RawSendRequested, SendRequested
 from .notices import CallErrorEvent, CallEvent, CallResultEvent, ResponseEvent

@@ -166,3 +166,5 @@ Action = (
     | Report
 )
 """What a `Connection` can ask for."""
+Out = list[Action | SendText | CloseSession]
+"""Where the parts of a connection, or of a session, put what they ask for, in order."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import assert_never, final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import assert_never, cast, final
 
 from . import _opening as o, _websocket as ws, actions as a, events as e, notices as n
-from ._course import ABNORMAL, Alarm, Course
+from ._course import ABNORMAL, Alarm, Course, Reaction
 from ._http import Handshake
 from ._keepalive import Verdict
-from ._lifecycle import MISTAKES, STATES, TAKES_CALLS, TALKING, Phase, State, Trigger
+from ._lifecycle import HEARD, MISTAKES, STATES, TAKES_CALLS, TALKING, Phase, State, Trigger
 from .config import ServerOptions
 from .errors import LocalProtocolError, NotConnected
+
+
+def _by_phase(reactions: Mapping[type, Reaction]) -> Mapping[Phase, Mapping[type, Reaction]]:
+    return MappingProxyType({phase: {kind: reactions[kind] for kind in kinds} for phase, kinds in HEARD.items()})
 
 
 @final
@@ -69,52 +75,29 @@ class Connection(Course):
         self._now = now
         self._out = []
         kind = type(event)
-        if kind in self._heard:
-            self._react(event, now)
+        if (react := self._heard.get(kind)) is not None:
+            react(self, event, now)
             if self._phase is Phase.DRAINING and self._session.idle:
                 self._say_goodbye(now)
         elif kind in MISTAKES[self._phase]:
             raise LocalProtocolError(f"{kind.__name__} cannot happen while the connection is {self._phase.name}")
         elif kind is e.TransportOpened:  # nobody wants it any more
             self._out.append(a.AbortTransport())
-        return self._out
+        return cast("list[a.Action]", self._out)
 
     # --- What each event leads to ---------------------------------------------
 
-    def _react(self, event: e.Event, now: float) -> None:
-        match event:
-            case e.BytesReceived(data):
-                self._receive(data, now)
-            case e.HandlerReturned() | e.HandlerRaised() | e.HandlerDeclined() | e.HandlerReplied():
-                self._tell_session(event, now)
-            case e.CallRequested() | e.SendRequested() | e.RawSendRequested():
-                if self._phase is Phase.OPEN or self.state in TAKES_CALLS:
-                    self._tell_session(event, now)
-                else:
-                    error = NotConnected(f"nothing can be sent while the connection is {self.state.name}")
-                    self._out.append(a.RejectCall(event.token, error))
-            case e.CallCancelled() | e.HandlersReady():
-                self._tell_session(event, now)
-            case e.Tick():
-                self._tick(now)
-            case e.TransportOpened():
-                self._transport_opened(event, now)
-            case e.TransportFailed(error) | e.TransportClosed(error):
-                self._transport_lost(error, now)
-            case e.ConnectRequested() | e.ConnectCancelled():
-                self._connect(event, now)
-            case e.UpgradeAccepted() | e.UpgradeRejected() | e.UpgradeCrashed():
-                assert isinstance(self._opening, o.ServerOpening)
-                self._move(Trigger.DECIDED)
-                self._follow(self._opening.decide(event), now)
-            case e.Reconfigured(options):
-                self._reconfigure(options, now)
-            case e.CloseRequested():
-                self._close(event, now)
-            case e.AbortRequested():
-                self._abort(now)
-            case _:
-                assert_never(event)
+    def _request(self, event: e.CallRequested | e.SendRequested | e.RawSendRequested, now: float) -> None:
+        if self._phase is Phase.OPEN or self.state in TAKES_CALLS:
+            self._session.react(event, now, self._out)
+        else:
+            error = NotConnected(f"nothing can be sent while the connection is {self.state.name}")
+            self._out.append(a.RejectCall(event.token, error))
+
+    def _decided(self, event: e.UpgradeAccepted | e.UpgradeRejected | e.UpgradeCrashed, now: float) -> None:
+        assert isinstance(self._opening, o.ServerOpening)
+        self._move(Trigger.DECIDED)
+        self._follow(self._opening.decide(event), now)
 
     # --- Opening --------------------------------------------------------------
 
@@ -200,20 +183,27 @@ class Connection(Course):
 
     # --- Bytes ----------------------------------------------------------------
 
-    def _receive(self, data: bytes, now: float) -> None:
+    def _receive(self, event: e.BytesReceived, now: float) -> None:
         if self._websocket is not None:
             self._keepalive.heard(now)
-            self._receive_frames(self._websocket, data, now)
+            self._receive_frames(self._websocket, event.data, now)
         else:
             assert self._opening is not None
-            self._follow(self._opening.receive(data), now)
+            self._follow(self._opening.receive(event.data), now)
+
+    def _receive_message(self, message: str | bytes, now: float) -> None:
+        out = self._out
+        self._session.receive(message, now, out)
+        if out and type(wish := out[-1]) is a.CloseSession:  # the last thing it says
+            del out[-1]
+            self._close(e.CloseRequested(wish.code, wish.reason), now)
 
     def _receive_frames(self, websocket: ws.WebSocket, data: bytes, now: float) -> None:
         for signal in websocket.receive(data):
             match signal:
-                case ws.Message(text):
+                case ws.Message(message):
                     if self._phase in TALKING:  # else it comes too late
-                        self._tell_session(e.TextReceived(text), now)
+                        self._receive_message(message, now)
                 case ws.PingReceived(reply):
                     self._out.append(a.SendBytes(reply))
                 case ws.PongReceived():
@@ -229,7 +219,7 @@ class Connection(Course):
 
     # --- Time -----------------------------------------------------------------
 
-    def _tick(self, now: float) -> None:
+    def _tick(self, event: e.Tick, now: float) -> None:
         for alarm in self._alarms.pop_due(now):
             match alarm:
                 case Alarm.RETRY:
@@ -246,4 +236,28 @@ class Connection(Course):
             self._out.append(a.SendBytes(self._websocket.ping()))
         elif verdict is Verdict.GONE:
             self._drop("the peer did not answer a ping", now)
-        self._tell_session(e.Tick(), now)
+        self._session.react(event, now, self._out)
+
+    # A table, because a ladder of comparisons would cost more than most reactions.
+    _reactions = _by_phase(
+        {
+            **dict.fromkeys(
+                (e.HandlerReturned, e.HandlerRaised, e.HandlerDeclined, e.HandlerReplied, e.HandlersReady),
+                lambda self, event, now: self._tell_session(event, now),
+            ),
+            **dict.fromkeys((e.CallRequested, e.SendRequested, e.RawSendRequested), _request),
+            **dict.fromkeys((e.ConnectRequested, e.ConnectCancelled), _connect),
+            **dict.fromkeys((e.UpgradeAccepted, e.UpgradeRejected, e.UpgradeCrashed), _decided),
+            **dict.fromkeys(
+                (e.TransportFailed, e.TransportClosed),
+                lambda self, event, now: self._transport_lost(event.error, now),
+            ),
+            e.BytesReceived: _receive,
+            e.CallCancelled: lambda self, event, now: self._tell_session(event, now),
+            e.Tick: _tick,
+            e.TransportOpened: _transport_opened,
+            e.Reconfigured: lambda self, event, now: self._reconfigure(event.options, now),
+            e.CloseRequested: lambda self, event, now: self._close(event, now),
+            e.AbortRequested: lambda self, _, now: self._abort(now),
+        }
+    )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
-from typing import assert_never, final
+from collections.abc import Callable, Container
+from typing import Any, ClassVar, assert_never, cast, final
 
 from . import _codec, events as e, notices
-from ._context import Context, Everything, Line, Out
+from ._context import Context, Everything, Line
 from ._inbound import Inbound
 from ._outbound import Outbound
-from .actions import CloseSession, RejectCall, SessionAction
+from .actions import CloseSession, Out, RejectCall, SendBytes, SendText, SessionAction
 from .config import Options
 from .errors import LocalProtocolError, NotConnected, RPCFrameworkError
 from .router import Router
@@ -33,8 +33,9 @@ class Session:
         wanted: Container[type[notices.Notice]] = EVERYTHING,
         *,
         hold: bool = False,
+        write: Callable[[str | bytes], SendText | SendBytes] = SendText,
     ) -> None:
-        self._context = Context(options, wanted)
+        self._context = Context(options, wanted, write)
         self._outbound = Outbound(self._context)
         self._inbound = Inbound(self._context, Router() if router is None else router, hold=hold)
         self._bad_messages = 0
@@ -63,27 +64,17 @@ class Session:
             LocalProtocolError: a `SessionOpened` without a `SessionLost` for the one before.
         """
         out: Out = []
-        match event:
-            case e.TextReceived(data):
-                if data and self._context.talking:  # some charge points send empty messages (features C29)
-                    self._receive(data, now, out)
-            case e.HandlerReturned() | e.HandlerRaised() | e.HandlerDeclined() | e.HandlerReplied():
-                self._inbound.answer(event, out)
-            case e.CallRequested() | e.SendRequested() | e.RawSendRequested():
-                self._request(event, now, out)
-            case e.CallCancelled(token):
-                self._outbound.cancel(token)
-            case e.Tick():
-                self._outbound.expire(now, out)
-            case e.HandlersReady():
-                self._inbound.ready(out)
-            case e.SessionOpened(protocol):
-                self._open(protocol, now, out)
-            case e.SessionLost(reason, final):
-                self._lose(reason, final=final, out=out)
-            case _:
-                assert_never(event)
-        return out
+        self.react(event, now, out)
+        return cast("list[SessionAction]", out)
+
+    def react(self, event: e.SessionEvent, now: float, out: Out) -> None:
+        """As `handle`, for whoever collects actions in a list of its own."""
+        self._reactions[type(event)](self, event, now, out)
+
+    def receive(self, data: str | bytes, now: float, out: Out) -> None:
+        """As `TextReceived`: one whole message."""
+        if data and self._context.talking:  # some charge points send empty messages (features C29)
+            self._receive(data, now, out)
 
     def drain(self) -> list[SessionAction]:
         """Refuse new calls from both sides; the session is `idle` when those under way have ended.
@@ -96,7 +87,7 @@ class Session:
             self._inbound.ready(out)
         else:
             self._lose("the session is closing", final=True, out=out)
-        return out
+        return cast("list[SessionAction]", out)
 
     def reconfigure(self, options: Options, now: float) -> list[SessionAction]:
         """Take new options; they act on what is sent and judged from now on."""
@@ -105,20 +96,20 @@ class Session:
         if self._context.settled:
             self._context.settle(self._context.protocol)
         self._outbound.pump(now, out)
-        return out
-
-    def _open(self, protocol: str | None, now: float, out: Out) -> None:
-        if self._context.talking:
-            raise LocalProtocolError("the session is open already")
-        self._bad_messages = 0
-        self._context.line = Line.OPEN
-        self._context.settle(protocol)
-        self._outbound.opened(now, out)
+        return cast("list[SessionAction]", out)
 
     def _lose(self, reason: str, *, final: bool, out: Out) -> None:
         self._context.line = Line.ENDED if final else Line.WAITING
         self._inbound.lost(out)
         self._outbound.lost(reason, final=final, out=out)
+
+    def _open(self, event: e.SessionOpened, now: float, out: Out) -> None:
+        if self._context.talking:
+            raise LocalProtocolError("the session is open already")
+        self._bad_messages = 0
+        self._context.line = Line.OPEN
+        self._context.settle(event.protocol)
+        self._outbound.opened(now, out)
 
     def _request(self, event: e.CallRequested | e.SendRequested | e.RawSendRequested, now: float, out: Out) -> None:
         if self._context.refusing:
@@ -192,3 +183,18 @@ class Session:
             out.append(CloseSession(1002, error.message))
         elif response is not None:
             context.send(_codec.encode(response), out)
+
+    _reactions: ClassVar[dict[type, Callable[[Any, Any, float, Out], None]]] = {
+        e.TextReceived: lambda self, event, now, out: self.receive(event.data, now, out),
+        **dict.fromkeys(
+            (e.HandlerReturned, e.HandlerRaised, e.HandlerDeclined, e.HandlerReplied),
+            lambda self, event, _, out: self._inbound.answer(event, out),
+        ),
+        **dict.fromkeys((e.CallRequested, e.SendRequested, e.RawSendRequested), _request),
+        e.CallCancelled: lambda self, event, *_: self._outbound.cancel(event.token),
+        e.Tick: lambda self, _, now, out: self._outbound.expire(now, out),
+        e.HandlersReady: lambda self, _event, _now, out: self._inbound.ready(out),
+        e.SessionOpened: _open,
+        e.SessionLost: lambda self, event, _, out: self._lose(event.reason, final=event.final, out=out),
+    }
+    """What each event leads to: a table, because a session hears little else all day."""
