@@ -18,27 +18,23 @@ class KeepAlive:
     An interval of 0 or infinity means no pings (rule 44).
     """
 
-    __slots__ = ("_awaited_since", "_defer", "_due", "_interval")
+    __slots__ = ("_awaited_since", "_defer", "_interval", "deadline")
 
     def __init__(self, interval: float, *, defer: bool) -> None:
         self._interval = interval
         self._defer = defer
-        self._due: float | None = None
-        self._awaited_since: float | None = None
-
-    @property
-    def deadline(self) -> float | None:
+        self.deadline: float | None = None
         """When to ask `due` again, or None while there is nothing to do."""
-        return self._due
+        self._awaited_since: float | None = None
 
     def start(self, now: float) -> None:
         """The connection is open."""
         self._awaited_since = None
-        self._due = now + self._interval if 0 < self._interval < float("inf") else None
+        self.deadline = now + self._interval if 0 < self._interval < float("inf") else None
 
     def stop(self) -> None:
         """The connection is closing or gone."""
-        self._due = None
+        self.deadline = None
         self._awaited_since = None
 
     def reconfigure(self, interval: float, *, defer: bool, now: float, running: bool) -> None:
@@ -54,8 +50,8 @@ class KeepAlive:
 
     def heard(self, now: float) -> None:
         """The peer sent something."""
-        if self._defer and self._due is not None:
-            self._due = now + self._interval
+        if self._defer and self.deadline is not None:
+            self.deadline = now + self._interval
 
     def pong(self, now: float) -> float | None:
         """A pong arrived: the seconds since our ping, or None if we sent none."""
@@ -67,10 +63,10 @@ class KeepAlive:
 
     def due(self, now: float) -> Verdict:
         """What must happen now; after `PING` the ping counts as sent."""
-        if self._due is None or now < self._due:
+        if self.deadline is None or now < self.deadline:
             return Verdict.NOTHING
         if self._awaited_since is not None:
             return Verdict.GONE
         self._awaited_since = now
-        self._due = now + self._interval
+        self.deadline = now + self._interval
         return Verdict.PING

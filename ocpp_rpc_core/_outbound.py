@@ -52,17 +52,13 @@ class Outbound:
         self._queue: OrderedDict[int, _Letter] = OrderedDict()  # by token
         self._pending: dict[str, _InFlight] = {}  # by message id
         self._ids: dict[int, str] = {}  # of what is pending, by token
-        self._deadlines: Lanes[str] = Lanes()
+        self.deadlines: Lanes[str] = Lanes()
+        """When calls in flight are overdue, by message id."""
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits or is in flight."""
         return not (self._queue or self._pending or self._unwritten)
-
-    @property
-    def deadline(self) -> float | None:
-        """When the next call is overdue."""
-        return self._deadlines.next
 
     # --- The connection -------------------------------------------------------
 
@@ -86,7 +82,7 @@ class Outbound:
                 out.append(RejectCall(flight.call.token, lost))
         self._pending.clear()
         self._ids.clear()
-        self._deadlines.clear_all()
+        self.deadlines.clear_all()
         if final:
             for token in (*self._queue, *self._unwritten):
                 out.append(RejectCall(token, NotConnected(f"the message was never sent: {reason}")))
@@ -125,7 +121,7 @@ class Outbound:
                 timeout = context.options.call_timeout if call.timeout is None else call.timeout
                 self._pending[message_id] = _InFlight(call, message_id, timeout)
                 self._ids[token] = message_id
-                self._deadlines.set(message_id, timeout, now)
+                self.deadlines.set(message_id, timeout, now)
                 self._announce(letter, out)
                 context.send(letter.text, out)
             else:
@@ -201,7 +197,7 @@ class Outbound:
 
     def expire(self, now: float, out: Out) -> None:
         """Give up on calls that are overdue."""
-        for message_id in self._deadlines.pop_due(now):
+        for message_id in self.deadlines.pop_due(now):
             flight = self._pending.pop(message_id)
             del self._ids[flight.call.token]
             if flight.wanted:
@@ -213,7 +209,7 @@ class Outbound:
         flight = self._pending.pop(message_id, None)
         if flight is not None:
             del self._ids[flight.call.token]
-            self._deadlines.clear(message_id, flight.timeout)
+            self.deadlines.clear(message_id, flight.timeout)
         return flight
 
     def _judge(self, flight: _InFlight, result: Any, out: Out) -> RPCError | None:

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from math import inf
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -42,36 +43,41 @@ class Lanes(Generic[K]):
     each lane is its earliest: set, clear and next cost the same however many there are.
     """
 
-    __slots__ = ("_lanes",)
+    __slots__ = ("_lanes", "next")
 
     def __init__(self) -> None:
         # Ordered, because a plain dict scans what was deleted at its front.
         self._lanes: dict[float, OrderedDict[K, float]] = {}
+        self.next: float | None = None
+        """The earliest deadline, or None when there is none."""
 
     def set(self, key: K, timeout: float, now: float) -> None:
+        """With an infinite `timeout` it is never due."""
+        if timeout == inf:
+            return
         lane = self._lanes.get(timeout)
         if lane is None:
             lane = self._lanes[timeout] = OrderedDict()
-        lane[key] = now + timeout
+        lane[key] = at = now + timeout
+        if self.next is None or at < self.next:
+            self.next = at
 
     def clear(self, key: K, timeout: float) -> None:
+        if timeout == inf:
+            return
         lane = self._lanes[timeout]
-        del lane[key]
+        at = lane.pop(key)
         if not lane:
             del self._lanes[timeout]
+        if at == self.next:
+            self.next = self._earliest() if self._lanes else None
 
     def clear_all(self) -> None:
         self._lanes.clear()
+        self.next = None
 
-    @property
-    def next(self) -> float | None:
-        """The earliest deadline, or None when there is none or it is infinitely far."""
-        earliest: float | None = None
-        for timeout, lane in self._lanes.items():
-            at = next(iter(lane.values()))
-            if timeout != float("inf") and (earliest is None or at < earliest):
-                earliest = at
-        return earliest
+    def _earliest(self) -> float:
+        return min(next(iter(lane.values())) for lane in self._lanes.values())
 
     def pop_due(self, now: float) -> list[K]:
         """The keys whose deadline has come, earliest first; they are cleared."""

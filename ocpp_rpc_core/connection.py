@@ -58,10 +58,12 @@ class Connection(Course):
     @property
     def deadline(self) -> float | None:
         """When to send the next `Tick`, or None to wait for something else."""
-        earliest = self._session.deadline
-        for at in (self._alarms.next, self._keepalive.deadline):
-            if at is not None and (earliest is None or at < earliest):
-                earliest = at
+        earliest = self._session.deadlines.next
+        ping, alarm = self._keepalive.deadline, self._alarms.next
+        if ping is not None and (earliest is None or ping < earliest):
+            earliest = ping
+        if alarm is not None and (earliest is None or alarm < earliest):
+            earliest = alarm
         return earliest
 
     def handle(self, event: e.Event, now: float) -> list[a.Action]:

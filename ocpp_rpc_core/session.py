@@ -39,6 +39,7 @@ class Session:
         self._outbound = Outbound(self._context)
         self._inbound = Inbound(self._context, Router() if router is None else router, hold=hold)
         self._bad_messages = 0
+        self.deadlines = self._outbound.deadlines
 
     @property
     def protocol(self) -> str | None:
@@ -48,7 +49,7 @@ class Session:
     @property
     def deadline(self) -> float | None:
         """When to send the next `Tick`, or None."""
-        return self._outbound.deadline
+        return self.deadlines.next
 
     @property
     def idle(self) -> bool:
