@@ -15,7 +15,7 @@ from ocpp_rpc_core._deflate import Deflate
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Message:
     """One whole message, text (`str`) or binary (`bytes`), its fragments joined and inflated."""
 
@@ -155,42 +155,50 @@ class WebSocket:
 
         Never raises, whatever the bytes.  Nothing follows a `CloseReceived` or a `Failed`, now or later.
         """
-        data, self._head = self._head + data, b""
-        position = 0
-        while position < len(data) and self._state is not _State.CLOSED:
+        if self._head:
+            data, self._head = self._head + data, b""
+        position, size = 0, len(data)
+        while position < size and self._state is not _State.CLOSED:
             if self._missing:
                 end = position + self._missing
+            elif (plain := self._plain_text(data, position)) is not None:
+                text, position = plain
+                yield Message(text)
+                continue
             else:
                 extent = _frames.extent(data, position)
                 if extent is None:
                     self._head = data[position:]
                     return
-                payload, end = extent
-                text = self._plain_text(data, position, payload, end)
-                if text is not None:
-                    position = end
-                    yield Message(text)
-                    continue
+                _, end = extent
             piece = data[position:end]
             self._missing = end - position - len(piece)
             position = end
             yield from self._judge(piece)
 
-    def _plain_text(self, data: bytes, start: int, payload: int, end: int) -> str | None:
-        """The text of a frame that is a message of its own; None if there is anything special about it."""
-        if data[start] != _frames.TEXT or end > len(data) or self._message is not None:
+    def _plain_text(self, data: bytes, start: int) -> tuple[str, int] | None:
+        """The text of a frame that is whole and a message of its own, and where it ends; None if it is special."""
+        if data[start] != _frames.TEXT or len(data) < start + 4 or self._message is not None:
             return None
-        size = end - payload
-        expected = 2 if size <= _frames.SHORT else 4
+        size = data[start + 1]
+        payload = start + 2
         if not self._client:
-            expected += 4
-        # Any other header has the wrong mask bit, or a length that is not minimal or above 65535.
-        if payload - start != expected or size > self._max_size:
+            size -= 0x80  # the mask bit, or what is left is no size
+            payload += 4
+        if size == 126:
+            size = data[start + 2] << 8 | data[start + 3]
+            payload += 2
+            if size < 126:  # not the shortest form
+                return None
+        elif not 0 <= size < 126:
+            return None
+        end = payload + size
+        if end > len(data) or size > self._max_size:
             return None
         try:
             if self._client:
-                return data[payload:end].decode()
-            return _frames.mask(data[payload:end], data[payload - 4 : payload]).decode()
+                return data[payload:end].decode(), end
+            return _frames.mask(data[payload:end], data[payload - 4 : payload]).decode(), end
         except UnicodeDecodeError:
             return None
 

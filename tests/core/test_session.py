@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from math import inf
+from typing import get_args
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
@@ -598,3 +599,8 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder = pytest.mark.feature("B2")(AnyOrder.TestCase)
 TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_every_event_has_a_reaction():
+    """The table of reactions has each event that a session can be told, and nothing else."""
+    assert {*Session._reactions} == {*get_args(e.SessionEvent)}
