@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
+from socket import SocketType
 from typing import Any, cast
 
 import anyio
@@ -36,6 +38,21 @@ async def half_close(stream: Stream) -> None:
         await stream.send_eof()  # closing with something unread would lose the last bytes
     except NotImplementedError:
         await anyio.aclose_forcefully(stream)
+
+
+def write_now(stream: Stream) -> Callable[[bytes], int] | None:
+    """How to write to a plain socket of trio's without waiting; asyncio has a buffer of its own in between."""
+    socket = stream.extra(SocketAttribute.raw_socket, None)
+    if isinstance(stream, TLSStream) or not isinstance(socket, SocketType):
+        return None
+
+    def write(data: bytes) -> int:
+        try:
+            return socket.send(data)
+        except OSError:  # it is full, or broken, as whoever waits for it will hear
+            return 0
+
+    return write
 
 
 def network_error(error: Exception) -> OSError:

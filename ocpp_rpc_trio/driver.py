@@ -12,17 +12,16 @@ import trio
 
 from ocpp_rpc_core import Phase, actions as a, events, notices as n
 from ocpp_rpc_core._answers import answer_event, is_failure
+from ocpp_rpc_core._outgoing import Outgoing
 from ocpp_rpc_core.driving import Inbox, Questions
 from ocpp_rpc_core.peer import Peer
 from ocpp_rpc_core.server_peer import ServerPeer
 
-from .streams import BROKEN, Stream, half_close, network_error
+from .streams import BROKEN, Stream, half_close, network_error, write_now
 
 logger = logging.getLogger("ocpp_rpc")
 
 READ_SIZE = 65536
-HIGH_WATER = 65536
-"""Unwritten bytes beyond which nothing more is read, and senders wait."""
 
 Dial = Callable[[a.OpenTransport], Awaitable[tuple[Stream, events.TransportOpened]]]
 
@@ -88,11 +87,7 @@ class Driver:
         self._handlers: dict[int, trio.CancelScope] = {}
         self._deciding = trio.CancelScope()
         self._transport: trio.CancelScope | None = None
-        self._outgoing: list[bytes] = []
-        self._unwritten: float = 0
-        self._finishing = False
-        self._to_write = trio.Event()
-        self._written = trio.Event()
+        self._outgoing = Outgoing(trio.Event)
         self._armed = inf
         self._rearm = trio.Event()
         nursery.start_soon(self._keep_time)
@@ -102,6 +97,7 @@ class Driver:
     def feed(self, event: events.Event) -> None:
         """Tell the connection, and do what it asks for; what is fed meanwhile waits its turn."""
         self._inbox.feed(event)
+        self._outgoing.flush()
         deadline = self._connection.deadline
         if deadline is not None and deadline < self._armed:
             self._rearm.set()
@@ -110,7 +106,7 @@ class Driver:
         """Feed an event with a token and wait for its outcome; an error is raised."""
         answer = await self._questions.ask(question)
         if answer is None:  # it was only sent, no faster than the peer reads
-            await self._writable()
+            await self._outgoing.drained()
         return answer
 
     async def _keep_time(self) -> None:
@@ -127,9 +123,7 @@ class Driver:
     def _perform(self, action: a.Action) -> None:
         match action:
             case a.SendBytes(data):
-                self._outgoing.append(data)
-                self._unwritten += len(data)
-                self._to_write.set()
+                self._outgoing.put(data)
             case a.StartHandler():
                 self._start_handler(action)
             case a.ResolveCall() | a.ResolveConnect() | a.RejectCall() | a.RejectConnect():
@@ -140,8 +134,7 @@ class Driver:
                 if (scope := self._handlers.get(request_id)) is not None:
                     scope.cancel()
             case a.CloseTransport():
-                self._finishing = True
-                self._to_write.set()
+                self._outgoing.finish()
             case a.AbortTransport():
                 if self._transport is not None:
                     self._transport.cancel()
@@ -213,7 +206,7 @@ class Driver:
             await self._carry(stream, opened, initial)
 
     async def _carry(self, stream: Stream, opened: events.TransportOpened, initial: bytes = b"") -> None:
-        self._outgoing, self._unwritten, self._finishing, self._written = [], 0, False, trio.Event()
+        self._outgoing = Outgoing(trio.Event, write_now(stream))
         error: Exception | None = None
         try:
             self.feed(opened)
@@ -222,47 +215,33 @@ class Driver:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._write, stream)
                 error = await self._read(stream)
-                if not self._finishing:  # the core bounds how long the last bytes may take
+                if not self._outgoing.finishing:  # the core bounds how long the last bytes may take
                     nursery.cancel_scope.cancel()
         finally:
+            self._outgoing.broken()
             with trio.CancelScope(shield=True):
                 await trio.aclose_forcefully(stream)
-            self._unwritten = 0
-            self._written.set()
             self._transport_gone(events.TransportClosed(error))
 
     async def _read(self, stream: Stream) -> Exception | None:
         """Read until the end; what broke the stream, if anything."""
         try:
             while True:
-                await self._writable()
+                await self._outgoing.drained()
                 data = await stream.receive_some(READ_SIZE)
                 if not data:
                     return None
+                self._outgoing.heard()
                 self.feed(events.BytesReceived(bytes(data)))
         except BROKEN as error:
             return None if isinstance(error, trio.ClosedResourceError) else network_error(error)
 
     async def _write(self, stream: Stream) -> None:
-        """The only writer; what gathers while it writes goes out together."""
+        """The only one who waits for the peer to read; what gathers meanwhile goes out together."""
         try:
-            while True:
-                while self._outgoing:
-                    data = b"".join(self._outgoing)
-                    self._outgoing.clear()
-                    await stream.send_all(data)
-                    self._unwritten -= len(data)
-                    self._written.set()
-                    self._written = trio.Event()
-                if self._finishing:
-                    break
-                self._to_write = trio.Event()
-                await self._to_write.wait()
+            while (data := await self._outgoing.next()) is not None:
+                await stream.send_all(data)
+                self._outgoing.wrote(len(data))
             await half_close(stream)
         except BROKEN:
-            self._unwritten = -inf  # the reader finds out, too, and need not wait for us
-            self._written.set()
-
-    async def _writable(self) -> None:
-        while self._unwritten > HIGH_WATER:
-            await self._written.wait()
+            self._outgoing.broken()  # the reader finds out, too, and need not wait for us

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
@@ -38,6 +40,21 @@ async def half_close(stream: Stream) -> None:
         await stream.send_eof()  # closing with something unread would lose the last bytes
     else:
         await stream.aclose()
+
+
+def write_now(stream: Stream) -> Callable[[bytes], int] | None:
+    """How to write to a plain socket without waiting, of which trio has only the waiting kind."""
+    if not isinstance(stream, trio.SocketStream):
+        return None
+    socket = stream.socket
+
+    def write(data: bytes) -> int:
+        try:
+            return os.write(socket.fileno(), data)  # -1 once it is closed
+        except OSError:  # it is full, or broken, as whoever waits for it will hear
+            return 0
+
+    return write
 
 
 def transport_opened(stream: Stream) -> TransportOpened:

@@ -130,11 +130,11 @@ async def test_a_peer_that_does_not_read(env):
             tasks.start_soon(ask)
             tasks.start_soon(tell)
             await anyio.sleep(100)
-            unwritten = side._driver._unwritten
+            unwritten = side._driver._outgoing.size
             assert 0 < unwritten < 5_000_000
             before = sent
             await anyio.sleep(100)
-            assert (side._driver._unwritten, sent) == (unwritten, before)
+            assert (side._driver._outgoing.size, sent) == (unwritten, before)
             tasks.cancel_scope.cancel()
         await raw.stream.aclose()
         await env.until(lambda: not server.clients)

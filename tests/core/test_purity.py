@@ -35,7 +35,7 @@ FLOORS = (
     {"config", "_settings", "events", "actions", "_lifecycle", "registry"},
     {"session", "_context", "_inbound", "_outbound", "_answers"},
     {"connection", "_course", "_opening", "_dialling"},
-    {"peer", "server_peer", "driving"},
+    {"peer", "server_peer", "driving", "_outgoing"},
     {"__init__"},
     {"testing"},
 )
