@@ -148,10 +148,11 @@ def decode(data: str | bytes, dialect: Dialect) -> Message:
     kind = frame[0] if frame else None
     if type(kind) is not int:  # JSON true is 1 to Python
         raise Undecodable(RPCFrameworkError("the message type must be a number"), UNREADABLE_ID)
-    if kind not in dialect.message_types:
-        # Ignored whatever its payload (rule 20).
-        raise Undecodable(RPCMessageTypeNotSupportedError(f"message type {kind} is not supported"), None)
     message_id = frame[1] if len(frame) > 1 else None
+    if kind not in dialect.message_types:  # whatever its payload (rule 20)
+        answer_id = message_id if isinstance(message_id, str) else UNREADABLE_ID
+        unknown = RPCMessageTypeNotSupportedError(f"message type {kind} is not supported")
+        raise Undecodable(unknown, answer_id if dialect.answers_unknown else None)
     may_answer = kind == CALL
     if not isinstance(message_id, str):
         error = RPCFrameworkError("the message id must be a string")
@@ -181,8 +182,8 @@ def _read_array(data: str | bytes) -> list[Any]:
 def _decode_request(kind: int, message_id: str, frame: list[Any], dialect: Dialect) -> Call | Send:
     match frame:
         case [_, _, str(method), params]:
-            if params is None and dialect.empty_for_null:
-                params = {}
+            if params is None:
+                params = _for_null(dialect, message_id if kind == CALL else None)
             if kind == CALL:
                 return Call(message_id, method, params, frame)
             return Send(message_id, method, params, frame)
@@ -197,13 +198,12 @@ def _decode_response(
     kind: int, message_id: str, frame: list[Any], dialect: Dialect
 ) -> CallResult | CallError | CallResultError:
     if kind == CALLRESULT:
-        if len(frame) == 3:
-            result = frame[2]
-            if result is None and dialect.empty_for_null:
-                result = {}
-            return CallResult(message_id, result, frame)
-        problem = f"a CALLRESULT must have 3 elements, not {len(frame)}"
+        if len(frame) == 3 and frame[2] is not None:
+            return CallResult(message_id, frame[2], frame)
         answer_id = message_id if CALLRESULTERROR in dialect.message_types else None  # rule 17
+        if len(frame) == 3:
+            return CallResult(message_id, _for_null(dialect, answer_id, message_id, CALLRESULTERROR), frame)
+        problem = f"a CALLRESULT must have 3 elements, not {len(frame)}"
         raise Undecodable(RPCFrameworkError(problem), answer_id, message_id, CALLRESULTERROR)
     # Peers are known to leave out description and details: the code is enough to settle a call.
     match frame:
@@ -217,6 +217,16 @@ def _decode_response(
         case _:
             broken = RPCFrameworkError("an error must be [type, id, code, description, details]")
             raise Undecodable(broken, None, message_id if kind == CALLERROR else None)
+
+
+def _for_null(
+    dialect: Dialect, answer_id: str | None, settles: str | None = None, answer_type: int = CALLERROR
+) -> dict[str, Any] | None:
+    """What a payload that is null is read as, if it may be one (rule 5)."""
+    if dialect.refuses_null:
+        error = create_rpc_error(dialect.no_object, "the payload is null, not an object")
+        raise Undecodable(error, answer_id, settles, answer_type)
+    return {} if dialect.empty_for_null else None
 
 
 def call(message_id: str, method: str, params: Any) -> list[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Container
 from enum import Enum, auto
 from typing import Any, final
 
-from ._dialects import CALL, CALLRESULT, PLAIN, dialect_of
+from ._dialects import CALL, CALLRESULT, CALLRESULTERROR, PLAIN, dialect_of
 from .actions import Out, Report, SendBytes, SendText
 from .config import Options
 from .errors import RPCError, RPCNotImplementedError, create_rpc_error
@@ -38,7 +38,10 @@ class Everything:
 class Context:
     """Mutable, owned by one session."""
 
-    __slots__ = ("dialect", "line", "options", "protocol", "settled", "validator", "wanted", "write")
+    __slots__ = (
+        *("dialect", "line", "options", "protocol", "settled", "validator", "wanted", "write"),
+        *("refuses_repeats", "remembers"),
+    )
 
     def __init__(
         self,
@@ -56,6 +59,10 @@ class Context:
         """Whether the subprotocol is known, so that a call can be judged and written down."""
         self.dialect = PLAIN
         self.validator: Validator | None = None
+        self.refuses_repeats = False
+        """Whether a message id of the peer's is good for one message only (rule 11)."""
+        self.remembers = False
+        """Whether anything depends on which of the peer's message ids were answered."""
 
     @property
     def talking(self) -> bool:
@@ -71,7 +78,11 @@ class Context:
         """The connection, or the next one, speaks `protocol`."""
         self.protocol = protocol
         self.settled = True
-        self.dialect = dialect_of(protocol)
+        refuses_null = self.options.null_payload == "refuse"
+        answers_unknown = self.options.unknown_message_type == "answer"
+        self.dialect = dialect_of(protocol, refuses_null=refuses_null, answers_unknown=answers_unknown)
+        self.refuses_repeats = self.options.repeated_ids == "refuse"
+        self.remembers = self.refuses_repeats or CALLRESULTERROR in self.dialect.message_types
         self.validator = None if protocol is None else self.options.validators.get(protocol)
 
     def validate(

@@ -1,7 +1,7 @@
-"""What each subprotocol says differently: message types, error spellings, limits."""
+"""What each subprotocol says differently: message types, error spellings, limits, and what is open to choice."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import final
 
@@ -39,7 +39,13 @@ class Dialect:
     max_description: int | None = None
     """Characters of an error description (rule 7)."""
     empty_for_null: bool = False
-    """A payload that is null is sent and read as `{}` (rule 5)."""
+    """A payload that is null is sent, and unless refused also read, as `{}` (rule 5)."""
+    refuses_null: bool = False
+    """A payload that is null is refused where it is read (rule 5)."""
+    answers_unknown: bool = False
+    """A message of a type that does not exist is answered (rule 20)."""
+    no_object: str = "ProtocolError"
+    """The error code of a payload that is no object (rules 22, 23)."""
 
     def spell(self, code: str) -> str:
         """The code as written on this wire."""
@@ -49,7 +55,13 @@ class Dialect:
 PLAIN = Dialect()
 """A subprotocol we know nothing about, or none."""
 
-OCPP_16 = Dialect(spellings=_TO_16, max_message_id=36, max_description=255, empty_for_null=True)
+OCPP_16 = Dialect(
+    spellings=_TO_16,
+    max_message_id=36,
+    max_description=255,
+    empty_for_null=True,
+    no_object="FormationViolation",  # there, a ProtocolError is an incomplete payload (rule 23)
+)
 OCPP_201 = Dialect(spellings=_TO_2X, max_message_id=36, max_description=255, empty_for_null=True)
 OCPP_21 = Dialect(
     message_types=_CLASSIC | {CALLRESULTERROR, SEND},
@@ -71,6 +83,10 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
 )
 
 
-def dialect_of(protocol: str | None) -> Dialect:
-    """The dialect of a subprotocol name (rule 26)."""
-    return PLAIN if protocol is None else DIALECTS.get(protocol, PLAIN)
+def dialect_of(protocol: str | None, *, refuses_null: bool = False, answers_unknown: bool = False) -> Dialect:
+    """The dialect of a subprotocol name (rule 26), with what the options choose; null is OCPP's affair only."""
+    dialect = PLAIN if protocol is None else DIALECTS.get(protocol, PLAIN)
+    refuses_null = refuses_null and dialect.empty_for_null
+    if refuses_null or answers_unknown:
+        return replace(dialect, refuses_null=refuses_null, answers_unknown=answers_unknown)
+    return dialect

@@ -10,6 +10,7 @@ from typing import Any, final
 from . import _codec
 from ._context import Context
 from ._dialects import CALL, CALLRESULT, SEND
+from ._recent import Recent
 from .actions import CancelHandler, Out, StartHandler
 from .errors import RPCError, RPCFrameworkError, RPCGenericError, RPCInternalError, RPCNotImplementedError
 from .events import HandlerAnswer, HandlerRaised, HandlerReplied, HandlerReturned
@@ -42,7 +43,8 @@ class Inbound:
         self._router = router
         self._held: deque[_codec.Call | _codec.Send] | None = deque() if hold else None
         self._running: dict[int, _Request] = {}  # by request id
-        self._message_ids: set[str] = set()  # of the calls that run
+        self._message_ids: set[str] = set()  # of what runs
+        self._answered: Recent[str | None] = Recent()  # the method if it was a result that may yet be refused
         self._last_id = 0
 
     @property
@@ -68,6 +70,7 @@ class Inbound:
         out.extend(CancelHandler(request_id) for request_id in self._running)
         self._running.clear()
         self._message_ids.clear()
+        self._answered.overwrite(None)  # a result can be refused only where it was received
         if self._held is not None:
             self._held.clear()
 
@@ -83,8 +86,7 @@ class Inbound:
             return
         self._last_id += 1
         self._running[self._last_id] = request
-        if is_call:
-            self._message_ids.add(request.message_id)
+        self._message_ids.add(request.message_id)
         out.append(StartHandler(self._last_id, request.message_id, request.method, request.params, handler))
 
     def _admit(self, request: _Request, out: Out) -> object:
@@ -93,6 +95,8 @@ class Inbound:
             raise RPCGenericError("the connection is closing and takes no new calls")
         if request.message_id in self._message_ids:  # rule 14
             raise RPCFrameworkError(f"a call with the message id {request.message_id} is already being handled")
+        if self._context.refuses_repeats and request.message_id in self._answered:  # rule 11
+            raise RPCFrameworkError(f"a call with the message id {request.message_id} was answered before")
         handler = self._router.find(request.method)
         if handler is None:
             raise RPCNotImplementedError(f"the method {request.method} is not known here")
@@ -116,8 +120,16 @@ class Inbound:
                 self._succeed(request, answer.result, out)
         if answer is event:  # it ended
             del self._running[answer.request_id]
-            if request.is_call:
-                self._message_ids.remove(request.message_id)
+            self._message_ids.remove(request.message_id)
+            if self._context.refuses_repeats and not request.is_call:
+                self._use_up(request)
+
+    def refused(self, message_id: str) -> str | None:
+        """The method whose result the peer refuses; None if there is no such result, or it was refused before."""
+        method = self._answered.get(message_id)
+        if method is not None:
+            self._answered.put(message_id, None)
+        return method
 
     def _succeed(self, request: _Request, result: Any, out: Out) -> None:
         """Send the result of a call, unless it cannot be sent (features E5)."""
@@ -141,6 +153,8 @@ class Inbound:
         if ResponseEvent in context.wanted:
             context.report(ResponseEvent(outbound=True, payload=payload), out)
         context.send(text, out)
+        if context.remembers:
+            self._answered.put(message_id, method)
         if CallResultEvent in context.wanted:
             context.report(
                 CallResultEvent(message_id, outbound=False, method=method, params=params, result=result), out
@@ -153,10 +167,18 @@ class Inbound:
             payload, text = self._encode(request.message_id, error)
             context.report(ResponseEvent(outbound=True, payload=payload), out)
             context.send(text, out)
+            if context.refuses_repeats:
+                self._use_up(request)
         notice = CallErrorEvent(
             request.message_id, outbound=False, method=request.method, params=request.params, error=error
         )
         context.report(notice, out)
+
+    def _use_up(self, request: _Request) -> None:
+        """Its id, if it was not that of another request, shall not come again."""
+        of_another = not request.answered and request.message_id in self._message_ids
+        if not of_another and request.message_id not in self._answered:
+            self._answered.put(request.message_id, None)
 
     def _encode(self, message_id: str, error: RPCError) -> tuple[list[Any], str]:
         """A CALLERROR and its text, without what the application put into `error` and cannot be sent."""

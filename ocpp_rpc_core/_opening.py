@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never, final
 
-from . import _deflate
+from . import _deflate, _frames
 from ._deflate import Deflate
 from ._handshake import ServerHandshake
 from ._http import Handshake, HTTPResponse
@@ -17,6 +17,9 @@ from .notices import UpgradeAborted
 
 MAX_EARLY = 65536
 """Bytes a client may send before it is let in."""
+SWITCHING = 101
+PROTOCOL_ERROR = 1002
+"""The close code (RFC 6455 7.4.1)."""
 
 
 @final
@@ -45,7 +48,7 @@ class Established:
 @final
 @dataclass(slots=True)
 class Refused:
-    """There will be no WebSocket; send `reply`, then end the byte stream."""
+    """There will be no connection; send `reply`, which may be a WebSocket's hello and goodbye, then end the stream."""
 
     error: Exception
     reply: bytes = b""
@@ -140,6 +143,8 @@ class ServerOpening:
                 try:
                     return self._establish(self._choose(wish))
                 except UpgradeRefused as refused:
+                    if refused.status == SWITCHING:
+                        return self._greet_and_close(refused)
                     return self.refuse(refused.status, refused.message, refused)
             case _:
                 assert_never(verdict)
@@ -160,18 +165,25 @@ class ServerOpening:
     def _choose(self, wish: str | None) -> str | None:
         """The subprotocol to speak: the wished one, or our first that the client offered."""
         assert self.asked is not None  # or there would be nothing to decide
-        offered = self.asked.protocols
-        if wish is not None:
-            if wish not in offered:
-                raise UpgradeRefused(400, f"the client did not offer the subprotocol {wish!r}")
-            return wish
-        for ours in self._options.protocols:
-            if ours in offered:
-                return ours
-        if self._options.protocols:  # rule 24
-            names = ", ".join(self._options.protocols)
-            raise UpgradeRefused(400, f"no common subprotocol; this server speaks {names}")
-        return None
+        offered, ours = self.asked.protocols, self._options.protocols
+        if wish is not None and wish not in offered:
+            raise UpgradeRefused(400, f"the client did not offer the subprotocol {wish!r}")
+        protocol = wish if wish is not None else next((name for name in ours if name in offered), None)
+        if protocol is None and ours:  # rule 24
+            status = SWITCHING if self._options.subprotocol_mismatch == "close" else 400
+            raise UpgradeRefused(status, f"no common subprotocol; this server speaks {', '.join(ours)}")
+        if problem := self._options.identity_problem(self.asked.identity, protocol):
+            raise UpgradeRefused(400, problem)
+        return protocol
+
+    def _greet_and_close(self, refused: UpgradeRefused) -> Refused:
+        """Complete the handshake without a subprotocol, and close at once: what OCPP-J's text asks for (rule 24).
+
+        1002, because to go on without a subprotocol would break the protocol, and no other code is about what
+        was negotiated: 1003 is about data, 1008 about messages, and 1010 is for clients (RFC 6455 7.4.1).
+        """
+        goodbye = _frames.encode(_frames.CLOSE, _frames.close_payload(PROTOCOL_ERROR, refused.message))
+        return Refused(refused, self._handshake.accept(None) + goodbye, self.aborted(refused.status, refused))
 
     def _establish(self, protocol: str | None) -> Established:
         offers = self._handshake.extensions_offered

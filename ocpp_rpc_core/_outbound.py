@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Literal, final
 
 from . import _codec
 from ._context import Context
 from ._dialects import CALL, CALLRESULT, CALLRESULTERROR, SEND
+from ._recent import Recent
 from ._timers import Lanes
 from .actions import Out, RejectCall, ResolveCall
 from .errors import CallTimeout, ConnectionLost, NotConnected, RPCError, RPCFrameworkError
 from .events import CallRequested, RawSendRequested, SendRequested
-from .notices import CallErrorEvent, CallEvent, CallResultEvent, ResponseEvent
+from .notices import CallErrorEvent, CallEvent, CallResultEvent, LateReply, ResponseEvent
 
 Request = CallRequested | SendRequested | RawSendRequested
+Ending = Literal["timeout", "cancelled"]
 
 
 @final
@@ -41,6 +43,11 @@ class _InFlight:
     wanted: bool = True
     """Whether the application still waits for the outcome."""
 
+    @property
+    def ending(self) -> Ending:
+        """How it ended, if it did so before its answer came."""
+        return "timeout" if self.wanted else "cancelled"
+
 
 @final
 class Outbound:
@@ -54,6 +61,7 @@ class Outbound:
         self._ids: dict[int, str] = {}  # of what is pending, by token
         self.deadlines: Lanes[str] = Lanes()
         """When calls in flight are overdue, by message id."""
+        self._overdue: Recent[tuple[str, Ending]] = Recent()  # method and end of calls whose answer may still come
 
     @property
     def idle(self) -> bool:
@@ -78,9 +86,10 @@ class Outbound:
         """Settle what was in flight; what was never sent waits for the next connection, unless `final`."""
         for flight in self._pending.values():
             if flight.wanted:
-                lost = ConnectionLost(f"the connection ended before the answer came: {reason}")
-                out.append(RejectCall(flight.call.token, lost))
+                text = f"the connection ended before the answer came: {reason}"
+                out.append(RejectCall(flight.call.token, ConnectionLost(text, message_id=flight.message_id)))
         self._pending.clear()
+        self._overdue.clear()  # an answer on the next connection belongs to no call made there
         self._ids.clear()
         self.deadlines.clear_all()
         if final:
@@ -152,26 +161,34 @@ class Outbound:
             return _Letter(request, request.message)
         context, method = self._context, request.method
         params = {} if request.params is None and context.dialect.empty_for_null else request.params
-        message_id = context.options.message_id()
+        message_id: object = context.options.message_id() if request.message_id is None else request.message_id
         limit = context.dialect.max_message_id
-        if limit is not None and len(message_id) > limit:  # rule 9
-            raise ValueError(f"the message id {message_id!r} is longer than {limit} characters")
+        if not isinstance(message_id, str) or (limit is not None and not 0 < len(message_id) <= limit):  # rule 9
+            raise ValueError(f"the message id {message_id!r} is no string of 1 to {limit} characters")
         if isinstance(request, CallRequested):
+            if request.message_id is not None:
+                self._check_unused(message_id)
             kind, payload = CALL, _codec.call(message_id, method, params)
         elif SEND in context.dialect.message_types:
+            self._check_unused(message_id)
             kind, payload = SEND, _codec.send(message_id, method, params)
         else:
             raise RPCFrameworkError(f"there is no SEND in {context.protocol or 'this subprotocol'}, only in ocpp2.1")
         context.validate(kind, message_id, method, params, outbound=True, out=out)
         return _Letter(request, _codec.encode(payload), message_id, payload)
 
+    def _check_unused(self, message_id: str) -> None:
+        """Two messages under way cannot have the same id (rules 10, 11)."""
+        if message_id in self._pending:
+            raise ValueError(f"a call with the message id {message_id} is under way")
+
     # --- The peer and the clock -----------------------------------------------
 
     def result(self, message: _codec.CallResult, now: float, out: Out) -> bool:
         """Settle the call that this answers; False if there is none."""
         flight = self._settle(message.message_id)
-        if flight is None:
-            return False
+        if flight is None or not flight.wanted:
+            return self._late(message, flight, now, out)
         context, call, result = self._context, flight.call, message.result
         if (error := self._judge(flight, result, out)) is not None:
             self._fail(flight, error, out)
@@ -181,18 +198,36 @@ class Outbound:
                     flight.message_id, outbound=True, method=call.method, params=call.params, result=result
                 )
                 context.report(notice, out)
-            if flight.wanted:
-                out.append(ResolveCall(call.token, result))
+            out.append(ResolveCall(call.token, result))
         self.pump(now, out)
         return True
 
-    def error(self, message_id: str, error: RPCError, now: float, out: Out) -> bool:
-        """Settle the call that ended so; False if there is none."""
-        flight = self._settle(message_id)
-        if flight is None:
-            return False
-        self._fail(flight, error, out)
+    def error(self, message: _codec.CallError, now: float, out: Out) -> bool:
+        """Settle the call that this answers; False if there is none."""
+        flight = self._settle(message.message_id)
+        if flight is None or not flight.wanted:
+            return self._late(message, flight, now, out)
+        self._fail(flight, message.error, out)
         self.pump(now, out)
+        return True
+
+    def broken(self, message_id: str, error: RPCError, now: float, out: Out) -> None:
+        """Settle the call, if there is one, whose answer cannot be read: better an error than a time-out."""
+        if (flight := self._settle(message_id)) is not None:
+            self._fail(flight, error, out)
+            self.pump(now, out)
+
+    def _late(
+        self, message: _codec.CallResult | _codec.CallError, flight: _InFlight | None, now: float, out: Out
+    ) -> bool:
+        """The answer to a call that nobody waits for any more: given up, or overdue; False if there is none."""
+        ended = (flight.call.method, flight.ending) if flight else self._overdue.pop(message.message_id)
+        if ended is None:
+            return False
+        method, reason = ended
+        self._context.report(LateReply(message.message_id, method, message.raw, reason), out)
+        if flight is not None:  # its place is free now
+            self.pump(now, out)
         return True
 
     def expire(self, now: float, out: Out) -> None:
@@ -202,7 +237,8 @@ class Outbound:
             del self._ids[flight.call.token]
             if flight.wanted:
                 text = f"{flight.call.method} was not answered within {flight.timeout:g} s"
-                out.append(RejectCall(flight.call.token, CallTimeout(text)))
+                out.append(RejectCall(flight.call.token, CallTimeout(text, message_id=message_id)))
+            self._overdue.put(message_id, (flight.call.method, flight.ending))
         self.pump(now, out)
 
     def _settle(self, message_id: str) -> _InFlight | None:
@@ -226,7 +262,7 @@ class Outbound:
         return None
 
     def _fail(self, flight: _InFlight, error: RPCError, out: Out) -> None:
-        call = flight.call
+        call, error.message_id = flight.call, flight.message_id
         notice = CallErrorEvent(flight.message_id, outbound=True, method=call.method, params=call.params, error=error)
         self._context.report(notice, out)
         if flight.wanted:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypedDict
 
 from .backoff import Backoff
+from .config import IdentityFormat, NullPayload, RepeatedIds, SubprotocolMismatchPolicy, UnknownMessageType
 from .validation import Validator
 
 
@@ -26,12 +27,17 @@ class PeerSettings(TypedDict, total=False):
     handshake_timeout: float | None
     close_timeout: float | None
     new_message_id: Callable[[], str] | None
+    unknown_message_type: UnknownMessageType
+    null_payload: NullPayload
+    repeated_ids: RepeatedIds
+    identity_format: IdentityFormat
 
 
 class ServerSettings(PeerSettings, total=False):
     """Options of a server."""
 
     duplicates: Literal["replace", "refuse", "allow"]
+    subprotocol_mismatch: SubprotocolMismatchPolicy
 
 
 class ClientSettings(PeerSettings, total=False):

@@ -15,6 +15,8 @@ _PATH = "/%:@!$&'()*+,;=|[]"  # what may stand in a path as it is; "%" because t
 _QUERY = _PATH + "?"
 _HOST = frozenset(string.ascii_letters + string.digits + ".-_")
 _HEX = frozenset(string.hexdigits)
+_IDENTIFIER = frozenset(string.ascii_letters + string.digits + "*-_=+|@.")  # identifierString, but no colon
+_LONGEST_IDENTIFIER = 48
 
 
 def split_target(target: str) -> tuple[str, str, dict[str, str]]:
@@ -65,6 +67,15 @@ def _decode(segment: str) -> str:
 def _has_controls(text: str) -> bool:
     """Whether `text` has control characters (C0, DEL, C1), which forge lines in logs."""
     return any(char < " " or "\x7f" <= char <= "\x9f" for char in text)
+
+
+def identifier_problem(identity: str) -> str | None:
+    """Why `identity` is no identity of OCPP 2.x, if it is none (rule 31)."""
+    if not 0 < len(identity) <= _LONGEST_IDENTIFIER:
+        return f"the identity must have 1 to {_LONGEST_IDENTIFIER} characters"
+    if not _IDENTIFIER.issuperset(identity):
+        return "the identity must be of letters and digits of ASCII and * - _ = + | @ ."
+    return None
 
 
 def basic_password(authorization: str | None, identity: str) -> bytes | None:

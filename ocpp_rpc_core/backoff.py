@@ -62,13 +62,15 @@ class OCPPBackoff:
     def __post_init__(self) -> None:
         if not all(inf > value >= 0 for value in (self.wait_minimum, self.random_range, self.repeat_times)):
             raise ValueError(f"{self}: nothing may be negative or infinite (seconds, seconds, times)")
+        if self.repeat_times != int(self.repeat_times):
+            raise ValueError(f"{self}: repeat_times must be a whole number")
 
     def delays(self, chance: Chance) -> Iterator[float]:
         """The delays in seconds."""
         base = self.wait_minimum
         delay = base + self.random_range * chance()
         yield delay
-        for _ in range(self.repeat_times):
+        for _ in range(int(self.repeat_times)):
             base = 2 * (delay if self.double_random else base)
             delay = base + self.random_range * chance()
             yield delay

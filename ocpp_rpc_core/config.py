@@ -6,16 +6,30 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from math import inf
-from typing import Any, TypeVar, final
+from typing import Any, Literal, TypeVar, final, get_args
 
 from ._handshake import ClientHandshake
 from ._headers import is_token
-from ._url import Endpoint, basic_header, parse_endpoint
+from ._url import Endpoint, basic_header, identifier_problem, parse_endpoint
 from .backoff import Backoff, ExponentialBackoff
 from .validation import Validator, standard_validator
 
 Entropy = Callable[[int], bytes]
 """Gives that many random bytes, like `os.urandom`."""
+
+UnknownMessageType = Literal["ignore", "answer"]
+NullPayload = Literal["accept", "refuse"]
+RepeatedIds = Literal["accept", "refuse"]
+SubprotocolMismatchPolicy = Literal["refuse", "close"]
+IdentityFormat = Literal["any", "ocpp2"]
+
+_CHOICES = {
+    "unknown_message_type": get_args(UnknownMessageType),
+    "null_payload": get_args(NullPayload),
+    "repeated_ids": get_args(RepeatedIds),
+    "subprotocol_mismatch": get_args(SubprotocolMismatchPolicy),
+    "identity_format": get_args(IdentityFormat),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +65,19 @@ class Options:
     close_timeout: float = 5.0
     """How long to wait for the peer's goodbye."""
     new_message_id: Callable[[], str] | None = None
-    """Makes message ids: at most 36 characters, never twice the same."""
+    """Makes message ids: 1 to 36 characters, never twice the same.  None: a random prefix and a counter."""
+    unknown_message_type: UnknownMessageType = "ignore"
+    """What a message of an unknown type leads to, apart from `BadMessage`: nothing, or with `"answer"` a CALLERROR
+    with the code MessageTypeNotSupported (on 1.6 GenericError), under its id or else `-1` (rule 20)."""
+    null_payload: NullPayload = "accept"
+    """What a payload that is null means on an OCPP subprotocol: `{}`, or with `"refuse"` an error.  None is ever sent
+    (rule 5)."""
+    repeated_ids: RepeatedIds = "accept"
+    """Whether a call may have the id of one that was answered, as a retry has: `"refuse"` answers it with an error if
+    the id is among the last 64.  The id of a call that is still being handled is always refused (rules 11, 14)."""
+    identity_format: IdentityFormat = "any"
+    """Which identities are let in, or connected as: any, or with `"ocpp2"`, on 2.x subprotocols, those of at most 48
+    letters, digits and `*-_=+|@.` (rule 31)."""
     validators: Mapping[str, Validator] = field(init=False, repr=False, compare=False)
     """The validator of each subprotocol that is strict."""
 
@@ -77,6 +103,9 @@ class Options:
             if not isinstance(value, int | float) or not (value > 0 if name in above else value >= 0):
                 bound = "more than 0" if name in above else "0 or more"
                 raise ValueError(f"{name} must be a number, {bound}, not {value!r}")
+        for name, choices in _CHOICES.items():
+            if (chosen := getattr(self, name, choices[0])) not in choices:
+                raise ValueError(f"{name} must be {' or '.join(map(repr, choices))}, not {chosen!r}")
 
     def _choose_validators(self) -> dict[str, Validator]:
         if not self.strict_mode:
@@ -103,6 +132,12 @@ class Options:
         assert self.new_message_id is not None  # made in __post_init__
         return self.new_message_id()
 
+    def identity_problem(self, identity: str, protocol: str | None) -> str | None:
+        """Why `identity_format` forbids this identity on this subprotocol, if it does."""
+        if self.identity_format == "any" or protocol is None or not protocol.startswith("ocpp2."):
+            return None
+        return identifier_problem(identity)
+
     def chance(self) -> float:
         """A random number from 0 (included) to 1 (excluded)."""
         return int.from_bytes(self.entropy(6), "big") / 2**48
@@ -119,6 +154,9 @@ class ServerOptions(Options):
     """Whether the application decides on each client (`DecideUpgrade`)."""
     hold_calls: bool = False
     """Whether inbound calls wait for `HandlersReady`, or for the first call to the client (features S12)."""
+    subprotocol_mismatch: SubprotocolMismatchPolicy = "refuse"
+    """How a client that shares no subprotocol is turned away: with HTTP status 400, or with `"close"` by completing
+    the handshake without a subprotocol and closing with 1002 (rule 24)."""
 
 
 @final
@@ -153,6 +191,9 @@ class ClientOptions(Options):
         if not self.max_reconnects >= 0:
             raise ValueError(f"max_reconnects must be 0 or more, not {self.max_reconnects!r}")
         object.__setattr__(self, "url", parse_endpoint(self.endpoint, self.identity, self.query))
+        for protocol in self.protocols:
+            if problem := self.identity_problem(self.identity, protocol):
+                raise ValueError(f"{problem}, as {protocol} wants it")
         self.handshake(tuple(self.protocols))  # raises for what cannot be sent
 
     def handshake(self, protocols: tuple[str, ...], extensions: str | None = None) -> ClientHandshake:

@@ -120,23 +120,37 @@ class Calling(Peer, Generic[D]):
             raise RuntimeError(f"enter it first: async with {type(self).__name__}(...) as client")
         return self._attached
 
-    async def call(self, method: str, params: Any = None, *, timeout: Timeout = DEFAULT, no_reply: bool = False) -> Any:
+    async def call(
+        self,
+        method: str,
+        params: Any = None,
+        *,
+        timeout: Timeout = DEFAULT,
+        no_reply: bool = False,
+        message_id: str | None = None,
+    ) -> Any:
         """Call a method of the peer and wait for the result; cancelling the task cancels the call.
 
         `timeout` counts seconds from when the call is written.  With `no_reply` it ends as soon as it is written.
+        `message_id` is for a call that must have a known id, for example a retry (rule 11); else a new one is made.
+        An error has the `message_id` of the call, or None if that was never written.
 
         Raises:
             RPCError: the peer answered with an error, or strict mode refuses the call or its result.
             CallTimeout: no answer in time.
-            ConnectionLost: the connection ended before the answer came.
-            NotConnected: the call was never written: there is no connection, or it is closing.
-            TypeError, ValueError: the params have no JSON form.
+            ConnectionLost: the connection ended before the answer came, so its fate is unknown.
+            NotConnected: the call was never written, so it is safe to repeat: no connection, or it is closing.
+            TypeError, ValueError: the params have no JSON form, or the message id is no good, or in use.
         """
-        return await self._driver.ask(self._call(method, params, timeout, no_reply=no_reply))
+        question = self._call(method, params, timeout, no_reply=no_reply, message_id=message_id)
+        return await self._driver.ask(question)
 
-    async def send(self, method: str, params: Any = None) -> None:
-        """Send a message that has no answer (OCPP 2.1 SEND, rule 16); raises what `call` raises."""
-        await self._driver.ask(self._send(method, params))
+    async def send(self, method: str, params: Any = None, *, message_id: str | None = None) -> None:
+        """Send a message that has no answer (OCPP 2.1 SEND, rule 16); raises what `call` raises.
+
+        Where there is no SEND, that is an `RPCFrameworkError`, and nothing is sent.
+        """
+        await self._driver.ask(self._send(method, params, message_id))
 
     async def send_raw(self, message: str | bytes) -> None:
         """Send one WebSocket message as it is; for tests of the peer."""

@@ -12,6 +12,8 @@ class RPCError(Exception):
     """
 
     default_code: ClassVar[str] = "GenericError"
+    message_id: str | None = None
+    """Of the call that raised it, once that was written; None for one that never left, and in a handler."""
 
     def __init__(self, message: str = "", details: dict[str, Any] | None = None, *, code: str | None = None) -> None:
         super().__init__(message)
@@ -136,7 +138,14 @@ def create_rpc_error(code: str, message: str = "", details: dict[str, Any] | Non
 
 
 class CallFailed(Exception):
-    """A call ended without an answer from the peer."""
+    """A call ended without an answer from the peer.
+
+    `message_id` is the id it was written with, or None if it was never written.
+    """
+
+    def __init__(self, text: str = "", *, message_id: str | None = None) -> None:
+        super().__init__(text)
+        self.message_id = message_id
 
 
 @final

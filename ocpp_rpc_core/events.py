@@ -148,6 +148,8 @@ class CallRequested:
     """Seconds to wait for the answer once the call is written; None means the option `call_timeout`."""
     no_reply: bool = False
     """Done as soon as it is written; an answer to it is a bad message."""
+    message_id: str | None = None
+    """The id to write it with; None for a new one from the options."""
 
 
 @final
@@ -166,6 +168,8 @@ class SendRequested:
     token: int
     method: str
     params: Any
+    message_id: str | None = None
+    """As in `CallRequested`; calls and SENDs share one space of ids (rule 10)."""
 
 
 @final

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Literal, final
 
 if TYPE_CHECKING:
     from ._http import Handshake, HTTPResponse
@@ -78,7 +78,7 @@ class BadMessage:
     message: str | bytes
     error: RPCError
     response: list[Any] | None
-    """The CALLERROR sent back, if any."""
+    """The CALLERROR (or CALLRESULTERROR) sent back, if any."""
 
 
 @final
@@ -102,7 +102,22 @@ class ResultRefused:
     """The peer found our result invalid and said so with CALLRESULTERROR (OCPP 2.1, rule 17)."""
 
     message_id: str
+    method: str
+    """The method whose result it was."""
     error: RPCError
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class LateReply:
+    """The peer answered a call of ours that had ended already; the answer is not judged, and changes nothing."""
+
+    message_id: str
+    method: str
+    payload: list[Any]
+    """The whole message, as in `ResponseEvent`."""
+    reason: Literal["timeout", "cancelled"]
+    """How the call had ended."""
 
 
 # --- The connection ----------------------------------------------------------
@@ -191,7 +206,7 @@ class UpgradeAborted:
 
     error: Exception
     status: int
-    """The HTTP status sent, or that would have been sent had the client stayed."""
+    """The HTTP status sent, or that would have been sent had the client stayed; 101 if we upgraded only to close."""
     identity: str | None
     """None when the request could not be read."""
     handshake: Handshake | None
@@ -226,6 +241,7 @@ Notice = (
     | BadMessage
     | StrictValidationFailure
     | ResultRefused
+    | LateReply
     | Connecting
     | ProtocolChosen
     | Opened

@@ -112,6 +112,13 @@ class Observable:
         self._observers.remove(kind, callback)
 
 
+def _check_strings(method: object, message_id: object) -> None:
+    if not isinstance(method, str):
+        raise TypeError(f"the method must be a string, not {method!r}")
+    if not (message_id is None or isinstance(message_id, str)):
+        raise TypeError(f"the message id must be a string, not {message_id!r}")
+
+
 class Peer(Handling, Observable):
     """Either end of a connection; some of its methods are for drivers, and say so."""
 
@@ -172,16 +179,20 @@ class Peer(Handling, Observable):
         """What the outcome of `decide` means to the connection."""
         raise AssertionError(outcome)
 
-    def _call(self, method: str, params: Any, timeout: Timeout, *, no_reply: bool) -> e.CallRequested:
-        if not isinstance(method, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"the method must be a string, not {method!r}")
+    def _call(
+        self, method: str, params: Any, timeout: Timeout, *, no_reply: bool, message_id: str | None = None
+    ) -> e.CallRequested:
+        _check_strings(method, message_id)
         seconds = None if timeout is DEFAULT else inf if timeout is None else timeout
         if seconds is not None and not seconds > 0:
             raise ValueError(f"the timeout must be more than 0 seconds, not {seconds!r}")
-        return e.CallRequested(next(self._tokens), method, {} if params is None else params, seconds, no_reply)
+        return e.CallRequested(
+            next(self._tokens), method, {} if params is None else params, seconds, no_reply, message_id
+        )
 
-    def _send(self, method: str, params: Any) -> e.SendRequested:
-        return e.SendRequested(next(self._tokens), method, {} if params is None else params)
+    def _send(self, method: str, params: Any, message_id: str | None = None) -> e.SendRequested:
+        _check_strings(method, message_id)
+        return e.SendRequested(next(self._tokens), method, {} if params is None else params, message_id)
 
     def _raw(self, message: str | bytes) -> e.RawSendRequested:
         return e.RawSendRequested(next(self._tokens), message)

@@ -11,7 +11,7 @@ from ._inbound import Inbound
 from ._outbound import Outbound
 from .actions import CloseSession, Out, RejectCall, SendBytes, SendText, SessionAction
 from .config import Options
-from .errors import LocalProtocolError, NotConnected, RPCFrameworkError
+from .errors import LocalProtocolError, NotConnected, RPCError, RPCFrameworkError
 from .router import Router
 
 EVERYTHING = Everything()
@@ -137,7 +137,10 @@ class Session:
                     self._inbound.receive(message, out)
                 case _codec.CallResultError(message_id, error):
                     context.report(notices.ResponseEvent(outbound=False, payload=message.raw), out)
-                    context.report(notices.ResultRefused(message_id, error), out)
+                    method = self._inbound.refused(message_id)
+                    if method is None:
+                        raise _unasked("the CALLRESULTERROR refuses no result of ours", message_id, error)
+                    context.report(notices.ResultRefused(message_id, method, error), out)
                 case _:
                     assert_never(message)
         except _codec.Undecodable as bad:
@@ -150,24 +153,12 @@ class Session:
         if notices.ResponseEvent in self._context.wanted:
             self._context.report(notices.ResponseEvent(outbound=False, payload=message.raw), out)
         if isinstance(message, _codec.CallResult):
-            if self._outbound.result(message, now, out):
-                return
-            answer = "CALLRESULT"
-            details = {"message_id": message_id, "result": message.result}
-        else:
-            error = message.error
-            if self._outbound.error(message_id, error, now, out):
-                return
-            answer = "CALLERROR"
-            details = {
-                "message_id": message_id,
-                "code": error.code,
-                "description": error.message,
-                "details": error.details,
-            }
-        # What the peer wrote stays out of the text, which may become a close reason.
-        error = RPCFrameworkError(f"the {answer} answers no call of ours", details)
-        raise _codec.Undecodable(error, None)  # features C31
+            if not self._outbound.result(message, now, out):
+                details = {"message_id": message_id, "result": message.result}
+                error = RPCFrameworkError("the CALLRESULT answers no call of ours", details)
+                raise _codec.Undecodable(error, None)  # features C31
+        elif not self._outbound.error(message, now, out):
+            raise _unasked("the CALLERROR answers no call of ours", message_id, message.error)
 
     def _receive_bad(self, data: str | bytes, bad: _codec.Undecodable, now: float, out: Out) -> None:
         context, error = self._context, bad.error
@@ -177,8 +168,8 @@ class Session:
         context.report(notices.BadMessage(data, error, response), out)
         if closing:
             context.line = Line.ENDED  # so that the next call is not sent in vain
-        if bad.settles is not None:  # better an error than a time-out
-            self._outbound.error(bad.settles, error, now, out)
+        if bad.settles is not None:
+            self._outbound.broken(bad.settles, error, now, out)
         if closing:
             self._lose(error.message, final=True, out=out)
             out.append(CloseSession(1002, error.message))
@@ -199,3 +190,14 @@ class Session:
         e.SessionLost: lambda self, event, _, out: self._lose(event.reason, final=event.final, out=out),
     }
     """What each event leads to: a table, because a session hears little else all day."""
+
+
+def _unasked(problem: str, message_id: str, error: RPCError) -> _codec.Undecodable:
+    """An error that is about nothing of ours.  What the peer wrote is not in the text, which may be a close reason."""
+    details = {
+        "message_id": message_id,
+        "code": error.code,
+        "description": error.message,
+        "details": error.details,
+    }
+    return _codec.Undecodable(RPCFrameworkError(problem, details), None)

@@ -119,3 +119,11 @@ def test_impossible_ocpp(name, bad):
     good = {"wait_minimum": 10, "random_range": 4, "repeat_times": 3}
     with pytest.raises(ValueError, match="negative"):
         OCPPBackoff(**{**good, name: bad})
+
+
+@pytest.mark.feature("S27")
+def test_half_a_doubling_is_impossible():
+    """Whole numbers only, of whatever type."""
+    with pytest.raises(ValueError, match="whole number"):
+        OCPPBackoff(wait_minimum=10, random_range=4, repeat_times=2.5)
+    assert first(4, OCPPBackoff(wait_minimum=1, random_range=0, repeat_times=2.0)) == [1, 2, 4, 4]

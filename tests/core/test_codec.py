@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, strategies as st
 
 from ocpp_rpc_core import _codec as c
-from ocpp_rpc_core._dialects import DIALECTS, OCPP_16, OCPP_21, OCPP_201, PLAIN
+from ocpp_rpc_core._dialects import DIALECTS, OCPP_16, OCPP_21, OCPP_201, PLAIN, dialect_of
 from ocpp_rpc_core.errors import ERRORS, RPCError, RPCGenericError, create_rpc_error
 
 ALL = (OCPP_16, OCPP_201, OCPP_21, PLAIN)
@@ -65,6 +65,22 @@ def test_unknown_type(dialect, kind):
         return
     for rest in ("", ',"a"', ",1,2,3", ',"a","M",{}'):
         assert refusal(f"[{kind}{rest}]", dialect) == ("MessageTypeNotSupported", None, None)
+
+
+@pytest.mark.rule(20)
+@pytest.mark.parametrize("name", ["ocpp1.6", "ocpp2.0.1", "ocpp2.1", None])
+@pytest.mark.parametrize(
+    ("rest", "answer_id"),
+    [("", "-1"), (",5", "-1"), (",null", "-1"), (',"a"', "a"), (',"a","M",{}', "a"), (',"a",[1],{},2', "a")],
+)
+def test_unknown_type_is_answered_on_request(name, rest, answer_id):
+    """With a CALLERROR under its id, or -1 if there is none."""
+    dialect = dialect_of(name, answers_unknown=True)
+    assert refusal(f"[7{rest}]", dialect) == ("MessageTypeNotSupported", answer_id, None)
+    with pytest.raises(c.Undecodable) as caught:
+        c.decode(f"[7{rest}]", dialect)
+    code = "GenericError" if name == "ocpp1.6" else "MessageTypeNotSupported"
+    assert caught.value.response(dialect) == [4, answer_id, code, "message type 7 is not supported", {}]
 
 
 @pytest.mark.rule(13)
@@ -184,6 +200,25 @@ def test_null_payload(text):
     payload = message.result if isinstance(message, c.CallResult) else message.params
     assert payload == {}
     assert message.raw == json.loads(text)
+
+
+@pytest.mark.rule(5)
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("ocpp1.6", "FormationViolation"), ("ocpp2.0.1", "ProtocolError"), ("ocpp2.1", "ProtocolError")],
+)
+def test_null_payload_is_refused_on_request(name, code):
+    """A CALL is answered, a result fails its call and is answered on 2.1, a SEND is not; `{}` is still read."""
+    dialect = dialect_of(name, refuses_null=True)
+    assert refusal('[2,"a","M",null]', dialect) == (code, "a", None)
+    assert refusal('[3,"a",null]', dialect) == (code, "a" if name == "ocpp2.1" else None, "a")
+    with pytest.raises(c.Undecodable) as caught:
+        c.decode('[3,"a",null]', dialect)
+    answer = [5, "a", code, "the payload is null, not an object", {}]
+    assert caught.value.response(dialect) == (answer if name == "ocpp2.1" else None)
+    if name == "ocpp2.1":
+        assert refusal('[6,"a","M",null]', dialect) == (code, None, None)
+    assert c.decode('[2,"a","M",{}]', dialect).params == c.decode('[3,"a",{}]', dialect).result == {}
 
 
 def test_null_payload_of_a_plain_subprotocol():

@@ -41,8 +41,13 @@ BOTH = {
     "compression": False,
     "handshake_timeout": 10,
     "close_timeout": 5,
+    "unknown_message_type": "ignore",
+    "null_payload": "accept",
+    "repeated_ids": "accept",
+    "identity_format": "any",
 }
 SERVER = {**BOTH, "call_timeout": 30, "compression": True, "authenticate": False, "hold_calls": False}
+SERVER["subprotocol_mismatch"] = "refuse"
 CLIENT = {
     **BOTH,
     "call_timeout": 60,
@@ -123,6 +128,19 @@ def test_strings_are_no_sequences(role):
             role(**{name: "ocpp1.6"})
     with pytest.raises(ValueError, match="strict_mode must be True, False or a sequence"):
         role(protocols=["ocpp1.6"], strict_mode="ocpp1.6")
+
+
+@pytest.mark.feature("S27")
+@pytest.mark.parametrize(
+    "name", ["unknown_message_type", "null_payload", "repeated_ids", "identity_format", "subprotocol_mismatch"]
+)
+@pytest.mark.parametrize("bad", ["Ignore", "", None, True, []])
+def test_impossible_choices(name, bad):
+    """A policy has a few names; the error lists them."""
+    for role in (server, client)[: 1 if name == "subprotocol_mismatch" else 2]:
+        chosen = getattr(role(), name)
+        with pytest.raises(ValueError, match=f"{name} must be '{chosen}' or .*, not "):
+            role(**{name: bad})
 
 
 # --- Strict mode ------------------------------------------------------------------
@@ -247,6 +265,20 @@ def test_url():
     options = client(endpoint="wss://example.com/ocpp", identity="RDAM|123", query={"a": "1 2"})
     assert (options.url.host, options.url.port, options.url.secure) == ("example.com", 443, True)
     assert options.url.target == "/ocpp/RDAM%7C123?a=1+2"
+
+
+@pytest.mark.rule(31)
+@pytest.mark.feature("S27")
+@pytest.mark.parametrize("protocols", [["ocpp2.1"], ["ocpp1.6", "ocpp2.0.1"], ["ocpp2.0"]])
+def test_identities_of_ocpp_2(protocols):
+    """Where the format is asked for and 2.x is offered, another identity is refused when it is given."""
+    for fine in ("CP1", "a" * 48, "A-z0_9=+|@.*"):
+        assert client(identity=fine, identity_format="ocpp2", protocols=protocols).identity == fine
+    for bad in ("a:b", "a b", "é", "a" * 49):
+        assert client(identity=bad, protocols=protocols).identity == bad
+        assert client(identity=bad, identity_format="ocpp2", protocols=["ocpp1.6", "own"]).identity == bad
+        with pytest.raises(ValueError, match=r"the identity must .*, as ocpp2\.\d(\.1)? wants it"):
+            client(identity=bad, identity_format="ocpp2", protocols=protocols)
 
 
 @pytest.mark.feature("C3")

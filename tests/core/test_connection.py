@@ -332,14 +332,14 @@ def test_an_overdue_call():
 
 
 def test_a_call_is_cancelled():
-    """Its answer comes, but nobody is told."""
+    """Its answer comes, but only observers are told."""
     script = opened(client()).tell(e.CallRequested(2, "M")).skip()
     script.tell(e.CallCancelled(2)).expect()
     script.tell(e.BytesReceived(message(3, CALL_ID, {}))).expect(
         *reports(
             n.MessageEvent(f'[3,"{CALL_ID}",{{}}]', outbound=False),
             n.ResponseEvent(outbound=False, payload=[3, CALL_ID, {}]),
-            n.CallResultEvent(CALL_ID, outbound=True, method="M", params={}, result={}),
+            n.LateReply(CALL_ID, "M", [3, CALL_ID, {}], "cancelled"),
         )
     )
 

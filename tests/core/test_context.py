@@ -139,3 +139,16 @@ def test_without_strict_mode_everything_passes():
     out = []
     context.validate(CALL, "i", "Nope", object(), outbound=True, out=out)
     assert out == []
+
+
+@pytest.mark.parametrize("protocol", ["ocpp1.6", "ocpp2.1", None])
+def test_settling_takes_the_policies(protocol):
+    """What the options choose goes into the dialect; ids are remembered only where something depends on them."""
+    context = Context(options(), ())
+    context.settle(protocol)
+    assert (context.dialect.refuses_null, context.dialect.answers_unknown) == (False, False)
+    assert (context.refuses_repeats, context.remembers) == (False, protocol == "ocpp2.1")
+    context.options = options(null_payload="refuse", unknown_message_type="answer", repeated_ids="refuse")
+    context.settle(protocol)
+    assert (context.dialect.refuses_null, context.dialect.answers_unknown) == (protocol is not None, True)
+    assert (context.refuses_repeats, context.remembers) == (True, True)

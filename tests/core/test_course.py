@@ -622,3 +622,42 @@ def test_the_roles_do_not_mix():
     with pytest.raises(errors.LocalProtocolError, match="other role"):
         opened(server()).tell(e.Reconfigured(wire.client_options()))
     changed(opened(server()), ping_interval=7).expect()
+
+
+# --- Turned away over a WebSocket ------------------------------------------------------------------
+
+
+@pytest.mark.feature("B17")
+@pytest.mark.rule(24)
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_client_without_a_common_subprotocol_may_be_told_over_a_websocket(asks):
+    """The application is asked first; then come 101, the goodbye and the report, and the connection was never open."""
+    script = upgrading(server(authenticate=asks, protocols=["ocpp1.6"], subprotocol_mismatch="close"))
+    connection = script._machine
+    script.tell(e.BytesReceived(wire.request(protocols="ocpp2.1")))
+    if asks:
+        assert connection.phase is Phase.DECIDING
+        script.expect(a.DecideUpgrade(connection.handshake)).tell(e.UpgradeAccepted())
+    problem = "no common subprotocol; this server speaks ocpp1.6"
+    reply = wire.response(extra="Server: ocpp-rpc\r\n") + goodbye(1002, problem)
+    aborted = n.UpgradeAborted(errors.UpgradeRefused(101, problem), 101, "CP1", connection.handshake)
+    script.expect(a.SendBytes(reply), a.Report(aborted), a.CloseTransport())
+    assert (connection.phase, connection.state, connection.protocol) == (Phase.PARTING, State.CLOSING, None)
+    late = (e.BytesReceived(goodbye(1002, masked=True)), e.HandlersReady(), e.HandlerReturned(1, {}))
+    script.tell(*late[:1]).expect().tell(late[1]).expect().tell(late[2]).expect()
+    script.tell(e.CallRequested(7, "M")).expect(
+        a.RejectCall(7, NotConnected("nothing can be sent while the connection is CLOSING"))
+    )
+    assert connection.deadline == 5
+    script.tell(e.TransportClosed()).expect(CLOSING, *closed(1006))
+    assert (connection.phase, connection.deadline) == (Phase.CLOSED, None)
+
+
+@pytest.mark.feature("B17")
+@pytest.mark.threat("T9")
+def test_a_client_that_is_told_so_and_stays_is_dropped():
+    """It has the time that any goodbye has."""
+    script = upgrading(server(protocols=["ocpp1.6"], subprotocol_mismatch="close", close_timeout=2))
+    script.tell(e.BytesReceived(wire.request())).skip()
+    script.until_deadline(2).tell(e.Tick()).expect(a.AbortTransport())
+    script.tell(e.TransportClosed()).expect(CLOSING, *closed(1006))

@@ -75,6 +75,28 @@ def test_spelling_2x(name):
     assert spell("OccurenceConstraintViolation") == "OccurrenceConstraintViolation"
 
 
+@pytest.mark.rule(5)
+@pytest.mark.rule(20)
+@pytest.mark.parametrize("name", [*DIALECTS, "own", None])
+def test_what_is_open_to_choice(name):
+    """Null may be refused in OCPP alone, an unknown type answered anywhere; nothing else is changed by it."""
+    usual = dialect_of(name)
+    assert (usual.refuses_null, usual.answers_unknown) == (False, False)
+    changed = dialect_of(name, refuses_null=True, answers_unknown=True)
+    assert changed == dataclasses.replace(usual, refuses_null=name in DIALECTS, answers_unknown=True)
+    assert (dialect_of(name, refuses_null=True) is usual) is (name not in DIALECTS)
+
+
+@pytest.mark.rule(22)
+@pytest.mark.rule(23)
+def test_the_code_of_a_payload_that_is_no_object():
+    """On 1.6 a ProtocolError is an incomplete payload; on 2.x it is one of the wrong structure."""
+    assert {name: dialect.no_object for name, dialect in DIALECTS.items()} == {
+        **dict.fromkeys(V16, "FormationViolation"),
+        **dict.fromkeys(V2X, "ProtocolError"),
+    }
+
+
 @pytest.mark.feature("E2")
 def test_other_codes_are_kept():
     """A code of the user's own is sent as it is, and a plain subprotocol keeps every code."""

@@ -191,10 +191,14 @@ class TestCalling:
         assert Task(peer.call("X", {"a": 1}, timeout=3)).result == 42
         assert Task(peer.send("Y")).result is None
         assert Task(peer.send_raw("z")).result is None
+        assert Task(peer.call("X", message_id="mine")).result == 42
+        assert Task(peer.send("Y", {}, message_id="mine")).result is None
         assert driver.told == [
             e.CallRequested(1, "X", {"a": 1}, 3, no_reply=False),
             e.SendRequested(2, "Y", {}),
             e.RawSendRequested(3, "z"),
+            e.CallRequested(4, "X", {}, message_id="mine"),
+            e.SendRequested(5, "Y", {}, "mine"),
         ]
 
     @pytest.mark.parametrize(

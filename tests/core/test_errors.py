@@ -1,6 +1,7 @@
 """Whose fault it is, and which class stands for which code."""
 
 import inspect
+import pickle
 
 import pytest
 
@@ -79,6 +80,18 @@ def test_calls_without_an_answer():
         assert issubclass(cls, builtin)
         assert not issubclass(cls, RPCError)
         assert str(cls("why")) == "why"
+
+
+@pytest.mark.feature("B18")
+def test_which_message_it_was():
+    """Errors of calls can say it, and otherwise have no id; the text stays the only argument."""
+    assert RPCError().message_id is None
+    for cls in (errors.CallFailed, errors.CallTimeout, errors.NotConnected, errors.ConnectionLost):
+        assert (cls().message_id, str(cls())) == (None, "")
+        error = cls("why", message_id="7")
+        assert (error.message_id, error.args) == ("7", ("why",))
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), again.message_id, str(again)) == (cls, "7", "why")
 
 
 @pytest.mark.feature("C9")

@@ -11,6 +11,7 @@ from ocpp_rpc_core.actions import CancelHandler, Report, ResolveCall, StartHandl
 from ocpp_rpc_core.errors import (
     RPCError,
     RPCFormatViolationError,
+    RPCFrameworkError,
     RPCGenericError,
     RPCInternalError,
     RPCNotImplementedError,
@@ -121,6 +122,86 @@ def test_the_same_message_id_twice():
     assert desk.hear(2, "a", "Count", {}) == said((4, "a", "RpcFrameworkError", text_, {}))
     assert desk.tell(e.HandlerReturned(1, {})) == said((3, "a", {}))
     assert desk.hear(2, "a", "Count", {}) == [start(2, "a", "Count")]
+
+
+ANSWERED = (4, "a", "RpcFrameworkError", "a call with the message id a was answered before", {})
+
+
+@pytest.mark.threat("T14")
+@pytest.mark.rule(11)
+@pytest.mark.rule(10)
+@pytest.mark.parametrize("how", ["result", "error", "unknown", "invalid result"])
+def test_an_id_that_was_answered_is_refused_on_request(how):
+    """However it was answered, and on the next connection, too."""
+    desk = Desk("ocpp2.0.1", repeated_ids="refuse")
+    assert len(desk.hear(2, "a", "Nope" if how == "unknown" else "Count", {})) == 1
+    ended = {
+        "result": e.HandlerReturned(1, {}),
+        "error": e.HandlerRaised(1, RPCSecurityError()),
+        "invalid result": e.HandlerReturned(1, object()),
+    }
+    if how in ended:
+        assert len(desk.tell(ended[how])) == 1
+    assert desk.hear(2, "a", "Count", {}) == said(ANSWERED)
+    assert desk.hear(2, "a", "Count", {}) == said(ANSWERED)
+    desk.tell(e.SessionLost("cut", final=False), e.SessionOpened("ocpp2.0.1"))
+    assert desk.hear(2, "a", "Count", {}) == said(ANSWERED)
+    assert len(desk.hear(2, "b", "Count", {})) == 1
+
+
+@pytest.mark.rule(11)
+@pytest.mark.parametrize("how", ["lost", "declined"])
+def test_an_id_without_an_answer_may_come_again(how):
+    """The peer has every reason to repeat a call that was lost, or never answered, even if a copy was refused."""
+    desk = Desk("ocpp2.0.1", repeated_ids="refuse")
+    desk.hear(2, "a", "Count", {})
+    assert len(desk.hear(2, "a", "Count", {})) == 1  # refused: the first is being handled
+    if how == "lost":
+        desk.tell(e.SessionLost("cut", final=False), e.SessionOpened("ocpp2.0.1"))
+    else:
+        assert desk.tell(e.HandlerDeclined(1)) == []
+    assert desk.hear(2, "a", "Count", {}) == [start(2, "a", "Count")]
+
+
+@pytest.mark.rule(11)
+@pytest.mark.feature("B1")
+def test_a_repeated_send_is_dropped_on_request():
+    """Once it was handled; a call cannot have its id either."""
+    desk = Desk("ocpp2.1", repeated_ids="refuse")
+    assert desk.hear(6, "a", "Count", {}) == [start(1, "a", "Count")]
+    assert desk.tell(e.HandlerReturned(1, {})) == []
+    assert desk.hear(6, "a", "Count", {}) == []
+    assert desk.hear(2, "a", "Count", {}) == said(ANSWERED)
+
+
+@pytest.mark.rule(11)
+def test_only_the_last_ids_are_remembered():
+    """64 of them, so that memory is bounded."""
+    desk = Desk("ocpp2.0.1", repeated_ids="refuse")
+    for number in range(65):
+        desk.hear(2, str(number), "Nope", {})
+    assert desk.hear(2, "0", "Count", {}) == [start(1, "0", "Count")]
+    assert "answered before" in desk.hear(2, "2", "Count", {})[0][1][1]
+
+
+@pytest.mark.rule(17)
+@pytest.mark.feature("B1")
+def test_which_result_the_peer_refuses():
+    """The method of a result that was sent on this connection, once; nothing else that was answered has one."""
+    desk = Desk("ocpp2.1", repeated_ids="refuse")
+    refused = desk.session._inbound.refused
+    for request_id, method, event in (
+        (1, "Count", e.HandlerReturned(1, {})),
+        (2, "Heartbeat", e.HandlerReturned(2, {})),
+        (3, "Count", e.HandlerRaised(3, RPCSecurityError())),
+        (4, "Count", e.HandlerReturned(4, {})),
+    ):
+        desk.hear(2, str(request_id), method, {})
+        desk.tell(event)
+    desk.hear(2, "1", "Heartbeat", {})  # refused as a repetition, which makes it no other result
+    assert [refused(message_id) for message_id in ("1", "1", "2", "3", "x")] == ["Count", None, "Heartbeat", None, None]
+    desk.tell(e.SessionLost("cut", final=False), e.SessionOpened("ocpp2.1"))
+    assert refused("4") is None
 
 
 @pytest.mark.threat("T15")
@@ -369,16 +450,34 @@ def test_an_endless_result_is_replaced():
 def test_nothing_is_sent_about_a_send():
     """Whatever becomes of a SEND, the peer hears nothing; errors are reported."""
     desk = Desk("ocpp2.1", wanted={n.CallErrorEvent, n.CallResultEvent, n.ResponseEvent})
-    for request_id in (1, 2, 3):  # the same id again: a SEND leaves none behind
+    for request_id, ending in enumerate((e.HandlerReturned(1, {}), e.HandlerDeclined(2)), 1):
         assert desk.hear(6, "a", "Count", {}) == [start(request_id, "a", "Count")]
-    assert desk.tell(e.HandlerReturned(1, {}), e.HandlerDeclined(2)) == []
+        assert desk.tell(ending) == []  # after which the id is free again
     internal = RPCInternalError("the handler failed")
     ended = n.CallErrorEvent("a", outbound=False, method="Count", params={}, error=internal)
-    assert desk.tell(e.HandlerRaised(3, ValueError())) == seen([Report(ended)])
+    assert desk.hear(6, "a", "Count", {}) == [start(3, "a", "Count")]
+    assert desk.tell(e.HandlerReplied(e.HandlerRaised(3, ValueError()))) == seen([Report(ended)])
+    assert desk.tell(e.HandlerReturned(3, {})) == []
     unknown = RPCNotImplementedError("the method Reset is not known here")
     refused = n.CallErrorEvent("b", outbound=False, method="Reset", params={}, error=unknown)
     assert desk.hear(6, "b", "Reset", {}) == seen([Report(refused)])
     assert desk.session.idle
+
+
+@pytest.mark.rule(10)
+@pytest.mark.rule(14)
+@pytest.mark.feature("B1")
+@pytest.mark.parametrize(("first", "second"), [(2, 6), (6, 2), (6, 6)])
+def test_calls_and_sends_share_their_ids(first, second):
+    """What comes under the id of something that is being handled is refused; a SEND without a word."""
+    desk = Desk("ocpp2.1", wanted={n.CallErrorEvent})
+    assert desk.hear(first, "a", "Count", {}) == [start(1, "a", "Count")]
+    error = RPCFrameworkError("a call with the message id a is already being handled")
+    reported = Report(n.CallErrorEvent("a", outbound=False, method="Count", params={}, error=error))
+    answer = [sent(4, "a", error.code, error.message, {})] if second == 2 else []
+    assert desk.hear(second, "a", "Count", {}) == seen([*answer, reported])
+    assert desk.tell(e.HandlerReturned(1, {})) == ([] if first == 6 else said((3, "a", {})))
+    assert desk.hear(second, "a", "Count", {}) == [start(2, "a", "Count")]
 
 
 @pytest.mark.feature("E6")

@@ -27,6 +27,8 @@ CLIENT = {
     n.ProtocolChosen: ("protocol",),
     n.PingEvent: ("rtt",),
     n.SocketError: ("error",),
+    n.ResultRefused: ("message_id", "method", "error"),
+    n.LateReply: ("message_id", "method", "payload", "reason"),
 }
 SERVER = {
     n.ClientConnected: ("client",),

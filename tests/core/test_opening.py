@@ -269,3 +269,64 @@ def test_limits_reach_the_websocket():
     established = answering(max_message_size=5).receive(wire.request())
     [failed] = established.websocket.receive(wire.message("too long", masked=True))
     assert failed.code == 1009
+
+
+# --- Policies ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.feature("B17")
+@pytest.mark.rule(24)
+@pytest.mark.parametrize("theirs", ["ocpp2.1", "ocpp0.1, ocpp2.1", ""])
+def test_completing_the_handshake_only_to_close(theirs):
+    """On request: 101 without a subprotocol or an extension, then a goodbye with 1002; observers hear of it."""
+    opening = answering(protocols=["ocpp1.6"], subprotocol_mismatch="close")
+    outcome = opening.receive(wire.request(protocols=theirs, extra=DEFLATE.format("")))
+    head, _, goodbye = outcome.reply.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 ")
+    assert b"Sec-WebSocket-Accept: " + wire.ACCEPT.encode() in head
+    assert b"Protocol:" not in head
+    assert b"Extensions" not in head
+    problem = "no common subprotocol; this server speaks ocpp1.6"
+    assert goodbye == wire.goodbye(1002, problem)
+    assert outcome.notice == n.UpgradeAborted(outcome.error, 101, "CP1", opening.asked)
+    assert (type(outcome.error), outcome.error.message) == (errors.UpgradeRefused, problem)
+
+
+@pytest.mark.feature("B17")
+@pytest.mark.rule(24)
+def test_the_goodbye_always_fits():
+    """However many subprotocols the server speaks, the frame is one that may be sent (RFC 6455 5.5)."""
+    opening = answering(protocols=[f"ocpp{number}" for number in range(99)], subprotocol_mismatch="close")
+    goodbye = opening.receive(wire.request()).reply.partition(b"\r\n\r\n")[2]
+    assert len(goodbye) == 2 + 125
+
+
+@pytest.mark.feature("B17")
+@pytest.mark.feature("S15")
+def test_what_is_no_mismatch():
+    """The application's own mistake is a 400, whatever the policy; and who shares a subprotocol is let in."""
+    opening = answering(authenticate=True, protocols=["ocpp1.6"], subprotocol_mismatch="close")
+    opening.receive(wire.request(protocols="ocpp1.6"))
+    assert status(opening.decide(UpgradeAccepted("ocpp2.1")))[0] == 400
+    outcome = answering(protocols=["ocpp1.6"], subprotocol_mismatch="close").receive(wire.request(protocols="ocpp1.6"))
+    assert (type(outcome), outcome.protocol) == (Established, "ocpp1.6")
+
+
+@pytest.mark.rule(31)
+@pytest.mark.threat("T12")
+@pytest.mark.parametrize(
+    ("identity", "problem"),
+    [
+        ("CP%3A1", "the identity must be of letters and digits of ASCII and * - _ = + | @ ."),
+        ("x" * 49, "the identity must have 1 to 48 characters"),
+        ("", "the identity must have 1 to 48 characters"),
+    ],
+)
+def test_identities_of_ocpp_2(identity, problem):
+    """Where the format is asked for, another identity is refused on 2.x, and there alone."""
+    settings = {"protocols": ["ocpp2.0.1", "ocpp1.6"], "identity_format": "ocpp2"}
+    request_ = wire.request(f"/{identity}", "ocpp2.0.1")
+    assert status(answering(**settings).receive(request_)) == (400, problem)
+    assert type(answering(**{**settings, "identity_format": "any"}).receive(request_)) is Established
+    assert type(answering(**settings).receive(wire.request(f"/{identity}", "ocpp1.6"))) is Established
+    assert type(answering(**settings).receive(wire.request("/CP-1", "ocpp2.0.1"))) is Established

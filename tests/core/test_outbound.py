@@ -167,16 +167,106 @@ def test_each_call_may_have_its_own_timeout():
     assert desk.hear(3, "1", {}) == [resolved(1)]
 
 
+def late(message_id, reason, *frame):
+    """The action that reports an answer which nobody waits for any more, comparable."""
+    return seen(Report(n.LateReply(message_id, "Heartbeat", [*frame], reason)))
+
+
+ANSWERS = pytest.mark.parametrize("answer", [(3, "1", {}), (3, "1", {"n": "x"}), (4, "1", "NotSupported", "no", {})])
+
+
 @pytest.mark.threat("T14")
-def test_an_answer_after_the_timeout_touches_nothing():
-    """It is a bad message; the call in flight meanwhile goes on."""
-    desk = Desk(wanted={n.BadMessage})
+@pytest.mark.feature("B2")
+@ANSWERS
+def test_an_answer_after_the_timeout_touches_nothing(answer):
+    """It is reported, once, and not judged; the call in flight meanwhile goes on; a second answer is bad."""
+    wanted = {n.BadMessage, n.LateReply, n.CallResultEvent, n.CallErrorEvent, n.StrictValidationFailure}
+    desk = Desk("ocpp2.1", wanted=wanted, opts=options("ocpp2.1", strict_mode=True))
     desk.call(1, timeout=1)
     desk.call(2)
     desk.tell(e.Tick(), now=1)
+    before = desk.session.deadline
+    assert desk.hear(*answer, now=2) == [late("1", "timeout", *answer)]
+    assert desk.session.deadline == before
+    (again,) = desk.session.handle(e.TextReceived(text(*answer)), 2)
+    assert type(again.notice) is n.BadMessage
+    assert desk.hear(4, "2", "NotSupported", "", {})[-1] == rejected(2, RPCNotSupportedError())
+
+
+@pytest.mark.feature("B2")
+def test_a_broken_answer_after_the_timeout():
+    """It is a bad message, and the right one may still come."""
+    desk = Desk(wanted={n.BadMessage, n.LateReply})
+    desk.call(1, timeout=1)
+    desk.tell(e.Tick(), now=1)
+    (report,) = desk.session.handle(e.TextReceived(text(3, "1")), 1)
+    assert type(report.notice) is n.BadMessage
+    assert desk.hear(3, "1", {}) == [late("1", "timeout", 3, "1", {})]
+
+
+@pytest.mark.feature("B2")
+def test_only_so_many_overdue_calls_are_remembered():
+    """The last 64; the answer to an older one is a bad message."""
+    desk = Desk(wanted={n.BadMessage, n.LateReply}, call_concurrency=inf)
+    for token in range(1, 66):
+        desk.call(token, timeout=1)
+    desk.tell(e.Tick(), now=1)
     (report,) = desk.session.handle(e.TextReceived(text(3, "1", {})), 1)
     assert type(report.notice) is n.BadMessage
-    assert desk.hear(3, "2", {}) == [resolved(2)]
+    assert desk.hear(3, "2", {}) == [late("2", "timeout", 3, "2", {})]
+
+
+@pytest.mark.feature("B2")
+def test_a_late_answer_of_the_former_connection():
+    """On the next connection nobody asked for it: it settles nothing, and is a bad message (I2)."""
+    desk = Desk(wanted={n.BadMessage, n.LateReply}, call_concurrency=3)
+    desk.call(1, timeout=1)
+    desk.tell(e.Tick(), now=1)
+    desk.call(2)
+    desk.call(3)
+    desk.tell(e.CallCancelled(3))
+    desk.tell(e.SessionLost("cut", final=False), e.SessionOpened("ocpp1.6"))
+    desk.call(4)
+    for message_id in ("1", "2", "3"):
+        (report,) = desk.session.handle(e.TextReceived(text(3, message_id, {})), 1)
+        assert type(report.notice) is n.BadMessage
+    assert desk.hear(3, "4", {}) == [resolved(4)]
+
+
+@pytest.mark.feature("B2")
+@pytest.mark.feature("B18")
+def test_errors_know_their_message():
+    """Every error of a call that was written has its message id; of one that was not, none."""
+    desk = Desk("ocpp2.1", opts=strict("ocpp2.1", call_concurrency=9))
+    for token in range(1, 6):
+        desk.call(token, "Count", {"n": 1}, timeout=1 if token == 4 else 9)
+    found = {}
+
+    def ended(event, now=0):
+        for action in desk.session.handle(event, now):
+            if isinstance(action, RejectCall):
+                found[action.token] = type(action.error).__name__, action.error.message_id
+
+    ended(e.TextReceived(text(4, "1", "NotSupported", "", {})))
+    ended(e.TextReceived(text(3, "2", {})))
+    ended(e.TextReceived(text(3, "3")))
+    ended(e.Tick(), 1)
+    ended(e.CallRequested(6, "Count", {}), 1)
+    ended(e.SessionLost("cut"), 1)
+    desk.tell(e.SessionOpened("ocpp2.1"))
+    for token in range(7, 17):
+        desk.call(token, "Count", {"n": 1})
+    ended(e.SessionLost("cut"), 1)
+    assert {token: found[token] for token in (1, 2, 3, 4, 5, 6, 15, 16)} == {
+        1: ("RPCNotSupportedError", "1"),
+        2: ("RPCOccurrenceConstraintViolationError", "2"),
+        3: ("RPCFrameworkError", "3"),
+        4: ("CallTimeout", "4"),
+        5: ("ConnectionLost", "5"),
+        6: ("RPCOccurrenceConstraintViolationError", None),
+        15: ("ConnectionLost", "15"),
+        16: ("NotConnected", None),
+    }
 
 
 # --- Cancelling --------------------------------------------------------------
@@ -203,10 +293,11 @@ def test_cancelling_before_the_first_connection():
 
 
 @pytest.mark.feature("C14")
-@pytest.mark.parametrize("end", ["result", "error", "tick", "loss"])
+@pytest.mark.feature("B2")
+@pytest.mark.parametrize("end", ["result", "error", "broken", "tick", "loss"])
 def test_cancelling_a_call_in_flight_keeps_its_place(end):
-    """The slot is free only when the call is settled, as rule 15 wants; nobody hears of the outcome."""
-    desk = Desk(call_timeout=10)
+    """The slot is free only when the call is settled, as rule 15 wants; only observers hear of its answer."""
+    desk = Desk(call_timeout=10, wanted={n.LateReply, n.CallResultEvent})
     desk.call(1)
     desk.call(2)
     assert desk.tell(e.CallCancelled(1)) == []
@@ -214,11 +305,15 @@ def test_cancelling_a_call_in_flight_keeps_its_place(end):
     assert desk.session.deadline == 10
     match end:
         case "result":
-            assert desk.hear(3, "1", {}) == calls(2)
+            assert desk.hear(3, "1", {}) == [late("1", "cancelled", 3, "1", {}), *calls(2)]
         case "error":
-            assert desk.hear(4, "1", "NotSupported", "", {}) == calls(2)
+            frame = (4, "1", "NotSupported", "", {})
+            assert desk.hear(*frame) == [late("1", "cancelled", *frame), *calls(2)]
+        case "broken":
+            assert desk.hear(3, "1") == calls(2)
         case "tick":
             assert desk.tell(e.Tick(), now=10) == calls(2)
+            assert desk.hear(3, "1", {}) == [late("1", "cancelled", 3, "1", {})]
         case _:
             assert desk.tell(e.SessionLost("cut", final=False)) == []
             assert desk.tell(e.SessionOpened("ocpp1.6")) == calls(2)
@@ -449,8 +544,13 @@ def test_params_without_json_form(params, error):
 def test_message_ids_of_the_application():
     """An id that is too long for the subprotocol rejects its call, and so does a maker of ids that fails."""
     desk = Desk(new_message_id=lambda: "x" * 37)
-    error = ValueError(f"the message id {'x' * 37!r} is longer than 36 characters")
+    error = ValueError(f"the message id {'x' * 37!r} is no string of 1 to 36 characters")
     assert desk.call(1) == [rejected(1, error)]
+    for bad in ("", 5, ["a"]):
+        error = ValueError(f"the message id {bad!r} is no string of 1 to 36 characters")
+        assert Desk(new_message_id=lambda bad=bad: bad).call(1) == [rejected(1, error)]
+    error = ValueError("the message id 5 is no string of 1 to None characters")
+    assert Desk(None, new_message_id=lambda: 5).call(1) == [rejected(1, error)]
     assert Desk(None, new_message_id=lambda: "x" * 37).call(1) == [seen(sent(2, "x" * 37, "Heartbeat", {}))]
     assert Desk(new_message_id=lambda: "x" * 36).call(1) == [seen(sent(2, "x" * 36, "Heartbeat", {}))]
     assert Desk(new_message_id=[].pop).call(1) == [rejected(1, IndexError("pop from empty list"))]
@@ -465,6 +565,46 @@ def test_a_message_id_that_is_in_use():
     assert desk.call(2) == [rejected(2, error)]
     assert desk.hear(3, "same", {}) == [resolved(1)]
     assert desk.call(3) == [seen(sent(2, "same", "Heartbeat", {}))]
+
+
+@pytest.mark.feature("B18")
+@pytest.mark.rule(9)
+@pytest.mark.parametrize("message_id", ["a", "x" * 36, "mine", "é" * 36])
+def test_a_message_id_for_one_message(message_id):
+    """It is written as given, on a call as on a SEND, and the next gets a new one again."""
+    desk = Desk("ocpp2.1")
+    assert desk.call(1, message_id=message_id) == [seen(sent(2, message_id, "Heartbeat", {}))]
+    assert desk.hear(3, message_id, {}) == [resolved(1)]
+    frame = sent(6, message_id, "Count", {})
+    assert desk.tell(e.SendRequested(2, "Count", {}, message_id)) == seen([frame, ResolveCall(2, None)])
+    assert desk.call(3) == calls(1)
+
+
+@pytest.mark.feature("B18")
+@pytest.mark.rule(9)
+@pytest.mark.parametrize("message_id", ["", "x" * 37])
+@pytest.mark.parametrize("request_", [e.CallRequested, e.SendRequested])
+def test_a_message_id_that_cannot_be_written(message_id, request_):
+    """It rejects its message, and nothing is sent; without an OCPP subprotocol any text will do."""
+    error = ValueError(f"the message id {message_id!r} is no string of 1 to 36 characters")
+    assert Desk("ocpp2.1").tell(request_(1, "Count", {}, message_id=message_id)) == [rejected(1, error)]
+    assert Desk(None).call(1, message_id=message_id) == [seen(sent(2, message_id, "Heartbeat", {}))]
+
+
+@pytest.mark.feature("B18")
+@pytest.mark.rule(10)
+@pytest.mark.rule(11)
+def test_a_message_id_is_given_to_one_message_at_a_time():
+    """While a call has it, neither a call nor a SEND may; afterwards a retry may, to which the answer then belongs."""
+    desk = Desk("ocpp2.1", call_concurrency=1, wanted={n.LateReply})
+    error = ValueError("a call with the message id mine is under way")
+    desk.call(1, message_id="mine", timeout=1)
+    assert desk.call(2, message_id="mine") == [rejected(2, error)]
+    assert desk.tell(e.SendRequested(3, "Count", {}, "mine")) == [rejected(3, error)]
+    desk.tell(e.Tick(), now=1)
+    assert desk.call(4, message_id="mine", now=1) == [seen(sent(2, "mine", "Heartbeat", {}))]
+    assert desk.hear(3, "mine", {}) == [resolved(4)]
+    assert desk.hear(3, "mine", {}) == [late("mine", "timeout", 3, "mine", {})]  # the answer to the other of the two
 
 
 @pytest.mark.feature("C25")

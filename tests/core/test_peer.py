@@ -138,12 +138,16 @@ def test_calls():
         client._call("C", {}, 2.5, no_reply=False),
         client._send("D", {}),
         client._raw("text"),
+        client._call("E", {}, DEFAULT, no_reply=False, message_id="mine"),
+        client._send("F", {}, "mine"),
     ] == [
         e.CallRequested(1, "A", {}, None),
         e.CallRequested(2, "B", {"x": 1}, inf, no_reply=True),
         e.CallRequested(3, "C", {}, 2.5),
         e.SendRequested(4, "D", {}),
         e.RawSendRequested(5, "text"),
+        e.CallRequested(6, "E", {}, None, message_id="mine"),
+        e.SendRequested(7, "F", {}, "mine"),
     ]
 
 
@@ -156,6 +160,18 @@ def test_impossible_calls(method, timeout, error):
     """A method that is no string, and a time-out that is over before it begins."""
     with pytest.raises(error):
         peer()._call(method, {}, timeout, no_reply=False)
+
+
+@pytest.mark.feature("B18")
+def test_impossible_sends():
+    """Names and message ids are strings, of a SEND as of a call."""
+    for bad in (5, b"id"):
+        with pytest.raises(TypeError, match="the message id must be a string"):
+            peer()._call("A", {}, DEFAULT, no_reply=False, message_id=bad)
+        with pytest.raises(TypeError, match="the message id must be a string"):
+            peer()._send("A", {}, bad)
+        with pytest.raises(TypeError, match="the method must be a string"):
+            peer()._send(bad, {})
 
 
 def test_a_time_out_that_is_no_number_is_refused():

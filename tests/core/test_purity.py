@@ -25,7 +25,7 @@ MODULE_LINES = 300
 ADAPTER_CODE_LINES = 450
 
 FLOORS = (
-    {"errors", "router", "backoff", "_timers", "_schemas"},
+    {"errors", "router", "backoff", "_timers", "_recent", "_schemas"},
     {
         *("notices", "_observers", "_codec", "_dialects", "_keepalive"),
         *("validation", "_compile", "_compile_flat", "_compile_rules", "_compile_explain"),

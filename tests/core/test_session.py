@@ -28,10 +28,18 @@ from ocpp_rpc_core.errors import (
     RPCMessageTypeNotSupportedError,
     RPCNotSupportedError,
     RPCSecurityError,
+    create_rpc_error,
 )
 from ocpp_rpc_core.session import Session
 
 REFUSED = NotConnected("the connection is closing and takes no new calls")
+
+
+def answered(desk):
+    """The same, after it has answered the call "a"."""
+    desk.hear(2, "a", "Heartbeat", {})
+    desk.tell(e.HandlerReturned(1, {}))
+    return desk
 
 
 def framework(message, details=None):
@@ -224,6 +232,36 @@ def test_a_broken_answer_settles_its_call(frame, problem):
     )
 
 
+@pytest.mark.rule(20)
+@pytest.mark.parametrize(("protocol", "code"), [("ocpp1.6", "GenericError"), ("ocpp2.0.1", "MessageTypeNotSupported")])
+def test_answering_unknown_message_types(protocol, code):
+    """On request, and reported with the answer; options that change count from the next message on."""
+    desk = Desk(protocol, wanted={n.BadMessage})
+    error = RPCMessageTypeNotSupportedError("message type 6 is not supported")
+    ignored = Report(n.BadMessage(text(6, "a", "Count", {}), error, None))
+    assert desk.hear(6, "a", "Count", {}) == [seen(ignored)]
+    desk.session.reconfigure(options(protocol, unknown_message_type="answer"), 0)
+    answer = [4, "a", code, error.message, {}]
+    reported = Report(n.BadMessage(text(6, "a", "Count", {}), error, answer))
+    assert desk.hear(6, "a", "Count", {}) == seen([reported, sent(*answer)])
+
+
+@pytest.mark.rule(5)
+@pytest.mark.parametrize("protocol", ["ocpp1.6", "ocpp2.1"])
+def test_refusing_null_payloads(protocol):
+    """On request a call is answered with an error, and a result fails its call; none is ever sent."""
+    desk = Desk(protocol, null_payload="refuse")
+    code = "FormationViolation" if protocol == "ocpp1.6" else "ProtocolError"
+    problem = "the payload is null, not an object"
+    assert desk.hear(2, "a", "Count", None) == [seen(sent(4, "a", code, problem, {}))]
+    assert desk.tell(e.CallRequested(1, "Count", None)) == [seen(sent(2, "1", "Count", {}))]
+    refused = seen([RejectCall(1, create_rpc_error(code, problem))])
+    told = [seen(sent(5, "1", code, problem, {}))] if protocol == "ocpp2.1" else []
+    assert desk.hear(3, "1", None) == refused + told
+    assert len(desk.hear(2, "b", "Count", {})) == 1
+    assert desk.tell(e.HandlerReturned(1, None)) == [seen(sent(3, "b", {}))]
+
+
 @pytest.mark.feature("C29")
 @pytest.mark.parametrize("data", ["", b""])
 def test_empty_messages_are_ignored(data):
@@ -259,7 +297,7 @@ def test_too_many_bad_messages_in_a_row(allowed):
 )
 def test_a_good_message_resets_the_count(good):
     """Even if its method is unknown, or its call failed."""
-    desk = Desk("ocpp2.1", max_bad_messages=1)
+    desk = answered(Desk("ocpp2.1", max_bad_messages=1))
     desk.call(1)
     for frame in (("junk",), good, ("junk",)):
         assert type(desk.session.handle(e.TextReceived(text(*frame)), 0)) is list
@@ -302,15 +340,36 @@ def test_a_close_reason_always_fits(message_id):
 @pytest.mark.feature("B1")
 @pytest.mark.rule(12)
 def test_the_peer_refuses_our_result():
-    """A CALLRESULTERROR is reported, and nothing is sent back."""
-    desk = Desk("ocpp2.1", wanted={n.ResponseEvent, n.ResultRefused})
+    """A CALLRESULTERROR is reported with the method it is about, and nothing is sent back."""
+    desk = answered(Desk("ocpp2.1", wanted={n.ResultRefused}))
     frame = [5, "a", "SecurityError", "no", {"x": 1}]
+    refused = Report(n.ResultRefused("a", "Heartbeat", RPCSecurityError("no", {"x": 1})))
+    assert desk.hear(*frame) == [seen(refused)]
+
+
+@pytest.mark.feature("B1")
+@pytest.mark.rule(12)
+@pytest.mark.parametrize("case", ["never asked", "refused before", "an error", "another connection", "our own call"])
+def test_a_callresulterror_about_nothing(case):
+    """It is a response and a bad message that tells all, and nothing is sent back."""
+    desk = Desk("ocpp2.1", wanted={n.ResponseEvent, n.ResultRefused, n.BadMessage})
+    frame = [5, "1" if case == "our own call" else "a", "SecurityError", "no", {"x": 1}]
+    match case:
+        case "refused before":
+            answered(desk).hear(*frame)
+        case "an error":
+            desk.hear(2, "a", "Nope", {})
+        case "another connection":
+            answered(desk).tell(e.SessionLost(final=False), e.SessionOpened("ocpp2.1"))
+        case "our own call":
+            desk.call(9)
+    details = {"message_id": frame[1], "code": "SecurityError", "description": "no", "details": {"x": 1}}
+    error = framework("the CALLRESULTERROR refuses no result of ours", details)
     assert desk.hear(*frame) == seen(
-        [
-            Report(n.ResponseEvent(outbound=False, payload=frame)),
-            Report(n.ResultRefused("a", RPCSecurityError("no", {"x": 1}))),
-        ]
+        [Report(n.ResponseEvent(outbound=False, payload=frame)), Report(n.BadMessage(text(*frame), error, None))]
     )
+    if case == "our own call":
+        assert desk.hear(3, "1", {})[-1] == seen(ResolveCall(9, {}))
 
 
 @pytest.mark.feature("C26")

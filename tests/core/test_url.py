@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 from hypothesis import example, given, strategies as st
 
-from ocpp_rpc_core._url import Endpoint, basic_header, basic_password, parse_endpoint, split_target
+from ocpp_rpc_core._url import Endpoint, basic_header, basic_password, identifier_problem, parse_endpoint, split_target
 from ocpp_rpc_core.errors import UpgradeRefused
 
 identities = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=48).filter(
@@ -314,3 +314,24 @@ def test_any_endpoint_is_parsed_or_refused(text, identity):
     except ValueError:
         return
     assert all("!" <= char <= "~" for char in endpoint.target + endpoint.host_header)
+
+
+IDENTIFIERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789*-_=+|@."
+
+
+@pytest.mark.rule(31)
+@given(st.text(IDENTIFIERS, min_size=1, max_size=48))
+@example(IDENTIFIERS[:48])
+@example(IDENTIFIERS[-48:])
+def test_identities_of_ocpp_2(identity):
+    """1 to 48 letters, digits and a few other characters."""
+    assert identifier_problem(identity) is None
+
+
+@pytest.mark.rule(31)
+@pytest.mark.parametrize("char", [":", " ", "/", "%", "é", "\u0661", "\u212a", "\n", ","])
+def test_what_is_no_identity_of_ocpp_2(char):
+    """No colon, no other character, not one too many, and not none."""
+    assert identifier_problem(f"CP{char}1") == "the identity must be of letters and digits of ASCII and * - _ = + | @ ."
+    for bad in ("", "x" * 49):
+        assert identifier_problem(bad) == "the identity must have 1 to 48 characters"
