@@ -278,6 +278,7 @@ async def test_the_option_for_message_ids(env):
 
 
 @pytest.mark.feature("B18")
+@pytest.mark.rule(10)
 @pytest.mark.parametrize("by_hand", [False, True])
 async def test_ids_are_unique_over_reconnects(env, by_hand):
     """For calls and SENDs together, whether the client reconnects by itself or is closed and connected again."""

@@ -21,17 +21,12 @@ def test_names():
     assert dialect_of("ocpp9") is dialect_of("OCPP1.6") is dialect_of("") is dialect_of(None) is PLAIN
 
 
-@pytest.mark.rule(2)
-@pytest.mark.feature("B1")
 @pytest.mark.parametrize(("names", "types"), [((None, "own", *V16, *V201), {2, 3, 4}), (V21, {2, 3, 4, 5, 6})])
 def test_message_types(names, types):
     """CALLRESULTERROR and SEND exist on 2.1 only."""
     assert all(dialect_of(name).message_types == types for name in names)
 
 
-@pytest.mark.rule(9)
-@pytest.mark.rule(7)
-@pytest.mark.rule(5)
 def test_limits():
     """OCPP limits ids and descriptions and reads null as an empty payload; a plain subprotocol does not."""
     for dialect in DIALECTS.values():
@@ -75,8 +70,6 @@ def test_spelling_2x(name):
     assert spell("OccurenceConstraintViolation") == "OccurrenceConstraintViolation"
 
 
-@pytest.mark.rule(5)
-@pytest.mark.rule(20)
 @pytest.mark.parametrize("name", [*DIALECTS, "own", None])
 def test_what_is_open_to_choice(name):
     """Null may be refused in OCPP alone, an unknown type answered anywhere; nothing else is changed by it."""
@@ -87,8 +80,6 @@ def test_what_is_open_to_choice(name):
     assert (dialect_of(name, refuses_null=True) is usual) is (name not in DIALECTS)
 
 
-@pytest.mark.rule(22)
-@pytest.mark.rule(23)
 def test_the_code_of_a_payload_that_is_no_object():
     """On 1.6 a ProtocolError is an incomplete payload; on 2.x it is one of the wrong structure."""
     assert {name: dialect.no_object for name, dialect in DIALECTS.items()} == {

@@ -82,6 +82,7 @@ def test_a_send_is_never_answered(method, end, valid):
     assert desk.tell(ended[end]) == []
 
 
+@pytest.mark.rule(12)
 @pytest.mark.rule(17)
 @every_version
 def test_an_invalid_result(protocol):
@@ -130,6 +131,23 @@ def test_calls_time_out():
     assert desk.tell(e.Tick(), now=130) == [seen(failed)]
 
 
+@pytest.mark.rule(12)
+@pytest.mark.rule(18)
+@every_version
+@pytest.mark.parametrize("reason", ["timeout", "cancelled"])
+def test_an_answer_that_comes_too_late(protocol, reason):
+    """It belongs to its own call alone: it is reported, and the call in flight has its answer still to come."""
+    desk = Desk(protocol, wanted={n.BadMessage, n.LateReply}, call_timeout=5)
+    desk.call(1)
+    if reason == "cancelled":
+        desk.tell(e.CallCancelled(1))
+    desk.call(2)
+    desk.tell(e.Tick(), now=5)
+    late = Report(n.LateReply("1", "Heartbeat", [3, "1", {}], reason))
+    assert desk.hear(3, "1", {}, now=6) == [seen(late)]
+    assert desk.hear(3, "2", {}, now=6) == [seen(ResolveCall(2, {}))]
+
+
 @pytest.mark.rule(19)
 @every_version
 @pytest.mark.parametrize(
@@ -152,6 +170,54 @@ def test_an_unknown_message_type_is_ignored(protocol, kind):
     for rest in ((), ("a",), (5,), ("a", "Count", {}), ("a", {"x": [1]})):
         report = Report(n.BadMessage(text(kind, *rest), error, None))
         assert desk.hear(kind, *rest) == [seen(report)]
+
+
+@pytest.mark.rule(20)
+@every_version
+@pytest.mark.parametrize("kind", [0, 1, 7, -1, 10**20])
+def test_an_unknown_message_type_may_be_answered(protocol, kind):
+    """The other reading, by option: one CALLERROR, under its id or -1, in the spelling of the version."""
+    desk = Desk(protocol, unknown_message_type="answer")
+    code = "GenericError" if protocol == "ocpp1.6" else "MessageTypeNotSupported"
+    for rest, answer_id in (
+        ((), "-1"),
+        (("a",), "a"),
+        ((5,), "-1"),
+        (("a", "Count", {}), "a"),
+        (("x" * 37,), "x" * 37),
+    ):
+        answer = sent(4, answer_id, code, f"message type {kind} is not supported", {})
+        assert desk.hear(kind, *rest) == [seen(answer)]
+
+
+@pytest.mark.rule(2)
+@pytest.mark.rule(20)
+@pytest.mark.parametrize("protocol", ["ocpp1.6", "ocpp2.0.1"])
+@pytest.mark.parametrize("frame", [(5, "a", "GenericError", "", {}), (6, "a", "Count", {})])
+def test_what_21_brought_is_unknown_before(protocol, frame):
+    """SEND and CALLRESULTERROR start and settle nothing, and cannot be sent."""
+    desk = Desk(protocol, wanted={n.BadMessage, n.ResultRefused, n.CallErrorEvent})
+    error = RPCMessageTypeNotSupportedError(f"message type {frame[0]} is not supported")
+    assert desk.hear(*frame) == [seen(Report(n.BadMessage(text(*frame), error, None)))]
+    refused = RPCFrameworkError(f"there is no SEND in {protocol}, only in ocpp2.1")
+    assert desk.tell(e.SendRequested(1, "Count", {})) == [seen(RejectCall(1, refused))]
+
+
+@pytest.mark.rule(12)
+@pytest.mark.rule(17)
+def test_a_callresulterror_is_about_a_result_of_ours():
+    """Under its id, once; then the method is known.  Whatever else it says it is about, nothing happens."""
+    desk = Desk("ocpp2.1", wanted={n.BadMessage, n.ResultRefused})
+    desk.hear(2, "a", "Count", {})
+    desk.tell(e.HandlerReturned(1, {}))
+    desk.call(1)
+    heard = []
+    for message_id in ("a", "a", "1", "b"):
+        data = text(5, message_id, "TypeConstraintViolation", "no", {})
+        heard += [action.notice for action in desk.session.handle(e.TextReceived(data), 0)]
+    assert [type(notice) for notice in heard] == [n.ResultRefused, *[n.BadMessage] * 3]
+    assert (heard[0].message_id, heard[0].method) == ("a", "Count")
+    assert desk.hear(3, "1", {}) == [seen(ResolveCall(1, {}))]
 
 
 @pytest.mark.rule(20)
