@@ -172,7 +172,7 @@ def interop(session: nox.Session) -> None:
 
 @nox.session
 def features(session: nox.Session) -> None:
-    """A table of all features: the tests that prove each, and the back-ends these passed on."""
+    """A table of all features: the tests that prove each, and the back-ends these passed on; what works has some."""
     prove(session, "feature")
 
 

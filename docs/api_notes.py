@@ -148,7 +148,10 @@ RPC: dict[str, tuple[str, str]] = {
         "the receiver's",
     ),
     "RPCProtocolError": (
-        "In strict mode, when there is no schema for the message, as for a call of ours with an unknown method.",
+        (
+            "In strict mode, when there is no schema for the message, as for a call of ours with an unknown method. "
+            "On 2.x, for a payload that is null where `null_payload` refuses it."
+        ),
         "the sender's",
     ),
     "RPCSecurityError": ("Never by this library. For handlers.", "as the handler means it"),
@@ -156,7 +159,10 @@ RPC: dict[str, tuple[str, str]] = {
         "In strict mode, for `format` and every keyword that has no other code.",
         "the sender's of the payload",
     ),
-    "RPCFormationViolationError": ("The same, on 1.6.", "the sender's of the payload"),
+    "RPCFormationViolationError": (
+        "The same, on 1.6, and for a payload that is null where `null_payload` refuses it.",
+        "the sender's of the payload",
+    ),
     "RPCPropertyConstraintViolationError": (
         "In strict mode, for `enum`, `pattern`, lengths, ranges, `additionalProperties` and others.",
         "the sender's of the payload",
@@ -168,13 +174,17 @@ RPC: dict[str, tuple[str, str]] = {
     "RPCOccurenceConstraintViolationError": ("The same, on 1.6.", "the sender's of the payload"),
     "RPCTypeConstraintViolationError": ("In strict mode, for `type`.", "the sender's of the payload"),
     "RPCMessageTypeNotSupportedError": (
-        "Never sent: a message of an unknown type is ignored, and reported with this error as `BadMessage`.",
+        (
+            "A message of an unknown type is reported with this error as `BadMessage`, and answered with it only if "
+            "`unknown_message_type` says so."
+        ),
         "the sender's",
     ),
     "RPCFrameworkError": (
         (
-            "For a message that is not OCPP-J, or a call whose id is too long or still in use. Raised by a call that "
-            "was answered by something malformed, and by `send` where there is no SEND."
+            "For a message that is not OCPP-J, or a call whose id is too long, still in use, or refused by "
+            "`repeated_ids`. Raised by a call that was answered by something malformed, and by `send` where there is "
+            "no SEND."
         ),
         "the sender's",
     ),
@@ -239,10 +249,10 @@ BUILT_IN = """
 
 | class | when | whose fault |
 |---|---|---|
-| `TypeError` | An option does not exist; a handler cannot be called; a method name is no string; params have no JSON \
-form. | the application's |
+| `TypeError` | An option does not exist; a handler cannot be called; a method name or message id is no string; params \
+have no JSON form. | the application's |
 | `ValueError` | An option, or a combination of them, is impossible; `timeout` is not above 0; params have no JSON \
-form; `new_message_id` gave an id that is too long or in use; a schema is bad. | the application's |
+form; a message id, given or from `new_message_id`, is empty, too long or in use; a schema is bad. | the application's |
 | `RuntimeError` | A client or server is used before it is entered, or entered twice; `listen` on a closed server. | \
 the application's |
 | `BufferError` | While iterating over events: more than `buffer` of them waited to be read. | the application's |

@@ -80,6 +80,9 @@ impossible value raises `ValueError` when it is given, and an unknown option `Ty
 
 `client.reconfigure(...)` acts at once; only a new `identity`, `endpoint` or `query` waits for `close` and `connect`.
 `server.reconfigure(...)` acts on clients that connect from then on.
+
+Some options choose between two readings of the specifications; [Conformance](conformance.md#where-the-sources-conflict)
+says why the default is what it is.
 """
 SERVER_HEAD = """
 What `auth` and `on_client` need is set by registering the callback. One more option belongs to the server as a whole:
@@ -92,15 +95,18 @@ def options_page() -> str:
     """docs/reference/options.md."""
     docs = field_docs(config)
     common = {field.name for field in dataclasses.fields(config.Options)}
-    server = [field for field in dataclasses.fields(ServerOptions) if field.init]
+    server = [field for field in dataclasses.fields(ServerOptions) if field.init and field.name not in MADE_BY_US]
     client = [field for field in dataclasses.fields(ClientOptions) if field.init]
     page = OPTIONS_HEAD + "\n## Server and client\n\n| option | server | client | meaning |\n|---|---|---|---|\n"
     theirs = {field.name: field for field in client}
     for field in server:
-        if field.name in common and field.name not in MADE_BY_US:
+        if field.name in common:
             meaning = plain(docs["Options", field.name])
             page += f"| `{field.name}` | {default(field)} | {default(theirs[field.name])} | {meaning} |\n"
-    page += f"\n## Server only\n{SERVER_HEAD}"
+    page += f"\n## Server only\n{SERVER_HEAD}\n| option | default | meaning |\n|---|---|---|\n"
+    for field in server:
+        if field.name not in common:
+            page += f"| `{field.name}` | {default(field)} | {plain(docs['ServerOptions', field.name])} |\n"
     page += "\n## Client only\n\n| option | default | meaning |\n|---|---|---|\n"
     for field in client:
         if field.name not in common:
@@ -117,7 +123,7 @@ def default(field: "dataclasses.Field[object]") -> str:
     value = field.default
     if isinstance(value, int) and not isinstance(value, bool) and value == 2**20:
         return "`1048576` (1 MiB)"
-    return f"`{value}`"
+    return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
 
 
 # --- The life of a connection ------------------------------------------------------

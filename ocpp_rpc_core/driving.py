@@ -146,10 +146,7 @@ class Calling(Peer, Generic[D]):
         return await self._driver.ask(question)
 
     async def send(self, method: str, params: Any = None, *, message_id: str | None = None) -> None:
-        """Send a message that has no answer (OCPP 2.1 SEND, rule 16); raises what `call` raises.
-
-        Where there is no SEND, that is an `RPCFrameworkError`, and nothing is sent.
-        """
+        """Send a message that has no answer (OCPP 2.1 SEND, rule 16); raises what `call` raises."""
         await self._driver.ask(self._send(method, params, message_id))
 
     async def send_raw(self, message: str | bytes) -> None:

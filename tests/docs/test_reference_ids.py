@@ -1,5 +1,6 @@
 """The rules and features that code and tests cite are those that the reference pages describe."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -41,6 +42,7 @@ def spelled_out(text):
 
 
 RULE_ROWS = rows("rules.md")
+CONFORMANCE_ROWS = rows("conformance.md")
 FEATURE_ROWS = rows("features.md")
 CODE = sources(ROOT / "tests", *PACKAGES)
 TESTS = {path: text for path, text in CODE.items() if path.startswith("tests/")}
@@ -53,13 +55,15 @@ def marked(kind):
 
 def test_the_pages_are_complete():
     """Every number has a row, and no cell is empty but for the name of a feature that has none."""
-    assert list(RULE_ROWS) == [str(number) for number in range(1, 57)]
+    assert list(RULE_ROWS) == list(CONFORMANCE_ROWS) == [str(number) for number in range(1, 57)]
     expected = {*spelled_out("S1-S29, C1-C31, E1-E9, P1-P4, B1-B20")}
     assert expected == {number for number in FEATURE_ROWS if re.fullmatch(ID, number)}
     for number, cells in RULE_ROWS.items():
-        assert len(cells) == 4, number
+        assert len(cells) == 3, number
         assert all(cells), number
-        assert cells[-1].startswith(STATES), number
+    for number, (tests, state) in CONFORMANCE_ROWS.items():
+        assert re.fullmatch(r"`\w+`(, `\w+`)*|none: .+", tests), number
+        assert state.startswith(STATES), number
     for number, cells in FEATURE_ROWS.items():
         has_state = number in expected
         assert len(cells) == (3 if has_state else {"T": 2, "W": 1, "I": 1}[number[0]]), number
@@ -106,10 +110,30 @@ def test_what_is_marked_exists():
 
 def test_what_works_is_proven():
     """A feature that works and a rule that is enforced have a test; what has a test is more than a plan."""
-    for kind, found, proven in (("feature", FEATURE_ROWS, "works"), ("rule", RULE_ROWS, "enforced")):
+    for kind, found, proven in (("feature", FEATURE_ROWS, "works"), ("rule", CONFORMANCE_ROWS, ("enforced", "policy"))):
         states = {number: cells[-1] for number, cells in found.items()}
         assert {number for number, state in states.items() if state.startswith(proven)} <= marked(kind)
         assert not {number for number, state in states.items() if state.startswith("not yet")} & marked(kind)
+
+
+def marks_of_tests():
+    """Name of a test -> the rules it is marked with, in any file."""
+    found = {}
+    for text in TESTS.values():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                decorators = " ".join(map(ast.unparse, node.decorator_list))
+                found.setdefault(node.name, set()).update(re.findall(r"mark\.rule\((\d+)\)", decorators))
+    return found
+
+
+def test_the_tests_of_each_rule():
+    """Those that are named for a rule exist and are marked with it; a rule has none exactly if no test is marked."""
+    marks = marks_of_tests()
+    for number, (tests, _) in CONFORMANCE_ROWS.items():
+        named = re.findall(r"`(\w+)`", tests)
+        assert [name for name in named if number not in marks.get(name, ())] == [], number
+        assert bool(named) is (number in marked("rule")), number
 
 
 def test_the_markers_name_the_pages():
