@@ -458,7 +458,7 @@ class AnyOrder(RuleBasedStateMachine):
     def start(self, window, hold, strict_, opened):
         make = strict if strict_ else options
         opts = make("ocpp2.1", call_concurrency=window, call_timeout=10, max_bad_messages=3)
-        self.desk = Desk(..., opts=opts, wanted=(n.BadMessage,), hold=hold)
+        self.desk = Desk(..., opts=opts, wanted=(n.BadMessage, n.LateReply), hold=hold)
         self.window = window
         self.now = 0.0
         self.open = self.ended = False
@@ -467,9 +467,11 @@ class AnyOrder(RuleBasedStateMachine):
         self.timeouts = {}  # by token
         self.flying = {}  # token by message id, cancelled ones too
         self.due = {}  # deadline by message id
+        self.overdue = set()  # message ids of calls whose answer may still come
         self.sent = []  # tokens of calls as they went out
         self.asked = {}  # answers owed to the peer, by message id
         self.running = set()
+        self.answering = None
         self.last_request = 0
         if opened:
             self.opens()
@@ -499,7 +501,11 @@ class AnyOrder(RuleBasedStateMachine):
                     assert code == 1002
                     self.open, self.ended = False, True
                     self.flying.clear()
+                    self.overdue.clear()
                     self.asked.clear()
+                case Report(n.LateReply(message_id, method)):
+                    assert message_id in self.overdue or message_id == self.answering
+                    assert method == "Count"
                 case Report(notice):
                     assert type(notice) is n.BadMessage
         if not self.open:
@@ -573,13 +579,27 @@ class AnyOrder(RuleBasedStateMachine):
     def answer(self, data, frame):
         message_id = data.draw(st.sampled_from(sorted(self.flying)))
         token = self.flying.pop(message_id)
+        self.answering = None if token in self.owed else message_id  # late, for it was cancelled
         self.tell(e.TextReceived(text(frame[0], message_id, *frame[1:])))
         assert token not in self.owed
+        self.answering = None
+
+    @precondition(lambda self: self.open and self.overdue)
+    @rule(data=st.data(), frame=st.sampled_from([(3, {"n": 1}), (3, {}), (4, "NotSupported", "", {})]))
+    def answer_too_late(self, data, frame):
+        message_id = data.draw(st.sampled_from(sorted(self.overdue)))
+        before = self.desk.session.deadline, set(self.owed), dict(self.flying)
+        self.now += 0.25
+        payload = [frame[0], message_id, *frame[1:]]
+        (report,) = self.desk.session.handle(e.TextReceived(text(*payload)), self.now)
+        assert report.notice.payload == payload
+        assert (self.desk.session.deadline, self.owed, self.flying) == before
+        self.overdue.remove(message_id)
 
     @rule(frame=FRAMES | st.text())
     def anything(self, frame):
-        if any(f'"{message_id}"' in frame for message_id in self.flying):
-            return  # `answer` does that
+        if any(f'"{message_id}"' in frame for message_id in {*self.flying, *self.overdue}):
+            return  # other rules do that
         try:
             match json.loads(frame):
                 case [2, str(message_id), *_] if self.open:
@@ -614,6 +634,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.now += seconds
         overdue = {message_id for message_id in self.flying if self.due[message_id] <= self.now + 0.25}
         tokens = {self.flying.pop(message_id) for message_id in overdue}
+        self.overdue |= overdue
         self.tell(e.Tick())
         assert not tokens & self.owed
 
@@ -632,6 +653,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.open, self.ended = False, final
         flying = set(self.flying.values())
         self.flying.clear()
+        self.overdue.clear()
         self.asked.clear()
         self.tell(e.SessionLost("cut", final))
         assert not flying & self.owed
