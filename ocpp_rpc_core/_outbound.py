@@ -164,7 +164,8 @@ class Outbound:
         message_id: object = context.options.message_id() if request.message_id is None else request.message_id
         limit = context.dialect.max_message_id
         if not isinstance(message_id, str) or (limit is not None and not 0 < len(message_id) <= limit):  # rule 9
-            raise ValueError(f"the message id {message_id!r} is no string of 1 to {limit} characters")
+            size = "" if limit is None else f" of 1 to {limit} characters"
+            raise ValueError(f"the message id {message_id!r} is no string{size}")
         if isinstance(request, CallRequested):
             if request.message_id is not None:
                 self._check_unused(message_id)

@@ -183,7 +183,7 @@ class Session:
             lambda self, event, _, out: self._inbound.answer(event, out),
         ),
         **dict.fromkeys((e.CallRequested, e.SendRequested, e.RawSendRequested), _request),
-        e.CallCancelled: lambda self, event, *_: self._outbound.cancel(event.token),
+        e.CallCancelled: lambda self, event, _now, _out: self._outbound.cancel(event.token),
         e.Tick: lambda self, _, now, out: self._outbound.expire(now, out),
         e.HandlersReady: lambda self, _event, _now, out: self._inbound.ready(out),
         e.SessionOpened: _open,

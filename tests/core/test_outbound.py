@@ -549,7 +549,7 @@ def test_message_ids_of_the_application():
     for bad in ("", 5, ["a"]):
         error = ValueError(f"the message id {bad!r} is no string of 1 to 36 characters")
         assert Desk(new_message_id=lambda bad=bad: bad).call(1) == [rejected(1, error)]
-    error = ValueError("the message id 5 is no string of 1 to None characters")
+    error = ValueError("the message id 5 is no string")
     assert Desk(None, new_message_id=lambda: 5).call(1) == [rejected(1, error)]
     assert Desk(None, new_message_id=lambda: "x" * 37).call(1) == [seen(sent(2, "x" * 37, "Heartbeat", {}))]
     assert Desk(new_message_id=lambda: "x" * 36).call(1) == [seen(sent(2, "x" * 36, "Heartbeat", {}))]
