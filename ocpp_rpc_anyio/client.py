@@ -14,7 +14,7 @@ from ocpp_rpc_core.driving import Calling
 from ocpp_rpc_core.peer import ClientPeer
 
 from .driver import Driver, Scoped
-from .streams import Stream, secured, transport_opened
+from .streams import Stream, dialled, transport_opened
 
 
 class RPCClient(Calling[Driver], ClientPeer, Scoped):
@@ -58,8 +58,8 @@ class RPCClient(Calling[Driver], ClientPeer, Scoped):
         return cast("HTTPResponse", await self._driver.ask(events.ConnectRequested(next(self._tokens))))
 
     async def _dial(self, target: a.OpenTransport) -> tuple[Stream, events.TransportOpened]:
-        stream: Stream = await anyio.connect_tcp(target.host, target.port)
+        tls = None
         if target.secure:
-            context = cast("ssl.SSLContext | None", self._options.tls) or ssl.create_default_context()
-            stream = await secured(stream, context, hostname=target.host)
+            tls = cast("ssl.SSLContext | None", self._options.tls) or ssl.create_default_context()
+        stream = await dialled(target.host, target.port, tls)
         return stream, transport_opened(stream)

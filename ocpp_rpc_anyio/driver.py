@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
@@ -9,20 +10,20 @@ from math import inf
 from typing import Any, assert_never
 
 import anyio
-from anyio.abc import TaskGroup
+from anyio.abc import ByteStream, TaskGroup
 
 from ocpp_rpc_core import Phase, actions as a, events, notices as n
 from ocpp_rpc_core._answers import answer_event, is_failure
+from ocpp_rpc_core._observers import Bell
 from ocpp_rpc_core._outgoing import Outgoing
 from ocpp_rpc_core.driving import Inbox, Questions
 from ocpp_rpc_core.peer import Peer
 from ocpp_rpc_core.server_peer import ServerPeer
 
-from .streams import BROKEN, Stream, half_close, network_error, write_now
+from .push import READ_SIZE, Pushed, asyncio_loop
+from .streams import BROKEN, Stream, half_close, network_error
 
 logger = logging.getLogger("ocpp_rpc")
-
-READ_SIZE = 65536
 
 Dial = Callable[[a.OpenTransport], Awaitable[tuple[Stream, events.TransportOpened]]]
 
@@ -82,20 +83,23 @@ class Driver:
 
     def __init__(self, peer: Peer, tasks: TaskGroup, dial: Dial | None = None) -> None:
         self.tasks = tasks
-        self.closed = anyio.Event()
+        loop = asyncio_loop()
+        clock = anyio.current_time if loop is None else loop.time
+        self._new_bell: Callable[[], Bell] = anyio.Event if loop is None else asyncio.Event
+        self.closed = self._new_bell()
         """Set once the connection is closed and its byte stream is gone."""
         self._peer = peer
         peer.feed = self.feed
         self._connection = peer.connection
         self._dial = dial
-        self._inbox = Inbox(peer.connection, anyio.current_time, self._perform)
-        self._questions = Questions(self.feed, anyio.Event)
+        self._inbox = Inbox(peer.connection, clock, self._perform)
+        self._questions = Questions(self.feed, self._new_bell)
         self._handlers: dict[int, anyio.CancelScope] = {}
         self._deciding = anyio.CancelScope()
         self._transport: anyio.CancelScope | None = None
-        self._outgoing = Outgoing(anyio.Event)
+        self._outgoing = Outgoing(self._new_bell)
         self._armed = inf
-        self._rearm = anyio.Event()
+        self._rearm: Bell = self._new_bell()
         tasks.start_soon(self._keep_time)
 
     # --- Events in ------------------------------------------------------------
@@ -117,7 +121,7 @@ class Driver:
 
     async def _keep_time(self) -> None:
         while self._connection.phase is not Phase.CLOSED:
-            self._rearm = anyio.Event()
+            self._rearm = self._new_bell()
             deadline = self._connection.deadline
             self._armed = inf if deadline is None else deadline
             with anyio.CancelScope(deadline=self._armed):
@@ -212,35 +216,40 @@ class Driver:
             await self._carry(stream, opened, initial)
 
     async def _carry(self, stream: Stream, opened: events.TransportOpened, initial: bytes = b"") -> None:
-        self._outgoing = Outgoing(anyio.Event, write_now(stream))
+        self._outgoing = stream.outgoing if isinstance(stream, Pushed) else Outgoing(self._new_bell)
         error: Exception | None = None
         try:
             self.feed(opened)
             if initial:
                 self.feed(events.BytesReceived(initial))
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._write, stream)
-                error = await self._read(stream)
-                if not self._outgoing.finishing:  # the core bounds how long the last bytes may take
-                    tasks.cancel_scope.cancel()
+            if isinstance(stream, Pushed):
+                error = await stream.carry(self._received)
+            else:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._write, stream)
+                    error = await self._read(stream)
+                    if not self._outgoing.finishing:  # the core bounds how long the last bytes may take
+                        tasks.cancel_scope.cancel()
         finally:
             self._outgoing.broken()
             with anyio.CancelScope(shield=True):
                 await anyio.aclose_forcefully(stream)
             self._transport_gone(events.TransportClosed(error))
 
-    async def _read(self, stream: Stream) -> Exception | None:
+    def _received(self, data: bytes) -> None:
+        self._outgoing.heard()
+        self.feed(events.BytesReceived(data))
+
+    async def _read(self, stream: ByteStream) -> Exception | None:
         """Read until the end; what broke the stream, if anything."""
         try:
             while True:
                 await self._outgoing.drained()
-                data = await stream.receive(READ_SIZE)
-                self._outgoing.heard()
-                self.feed(events.BytesReceived(data))
+                self._received(await stream.receive(READ_SIZE))
         except BROKEN as error:
             return None if isinstance(error, anyio.EndOfStream | anyio.ClosedResourceError) else network_error(error)
 
-    async def _write(self, stream: Stream) -> None:
+    async def _write(self, stream: ByteStream) -> None:
         """The only one who waits for the peer to read; what gathers meanwhile goes out together."""
         try:
             while (data := await self._outgoing.next()) is not None:

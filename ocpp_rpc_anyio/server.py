@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Sequence
+from socket import socket
 from typing import Unpack, cast
 
 import anyio
-from anyio.abc import SocketAttribute, SocketListener, TaskGroup
+from anyio.abc import ByteStream, SocketAttribute, SocketListener, TaskGroup
 
 from ocpp_rpc_core import State, events, notices as n
 from ocpp_rpc_core._settings import ServerSettings
@@ -16,7 +17,7 @@ from ocpp_rpc_core.driving import Calling, Serving
 from ocpp_rpc_core.server_peer import ServerSidePeer, listening_url
 
 from .driver import Driver, Scoped, logged, logger, tell
-from .streams import BROKEN, Stream, network_error, secured, transport_opened
+from .streams import BROKEN, Stream, accept, accepted, network_error, transport_opened
 
 PAUSE = 0.1
 """Seconds without accepting anybody when the system has no more sockets."""
@@ -101,23 +102,20 @@ class RPCServer(Serving[RPCServerClient], Scoped):
 
     async def _accept_at(self, listening: SocketListener, tls: ssl.SSLContext | None) -> None:
         assert self._tasks is not None
-        arrivals = listening.extra(SocketAttribute.raw_socket)
         async with listening:
             while True:
                 try:
-                    await anyio.wait_readable(arrivals)  # asyncio loses who comes while `accept` is cancelled
-                    stream = await listening.accept()
+                    arrival = await accept(listening)
                 except (anyio.BrokenResourceError, OSError) as error:
                     logger.warning("nobody can be accepted at present: %s", network_error(error))
                     await anyio.sleep(PAUSE)
                 else:
-                    self._tasks.start_soon(self._serve, stream, tls)
+                    self._tasks.start_soon(self._serve, arrival, tls)
 
-    async def _serve(self, stream: Stream, tls: ssl.SSLContext | None) -> None:
+    async def _serve(self, arrival: ByteStream | socket, tls: ssl.SSLContext | None) -> None:
         try:
-            if tls is not None:
-                with anyio.fail_after(self._options.handshake_timeout):
-                    stream = await secured(stream, tls, server_side=True)
+            with anyio.fail_after(self._options.handshake_timeout):
+                stream = await accepted(arrival, tls)
             await self.handle_stream(stream)
         except BROKEN:
             logger.debug("a client went away, or failed, in its TLS handshake", exc_info=True)

@@ -2,24 +2,60 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import Callable
 from contextlib import suppress
-from socket import SocketType
+from socket import socket
 from typing import Any, cast
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute
+from anyio.abc import ByteStream, SocketAttribute, SocketListener
 from anyio.streams.tls import TLSAttribute, TLSStream
 
 from ocpp_rpc_core import TLSInfo
+from ocpp_rpc_core._http import peer_ip
 from ocpp_rpc_core.events import TransportOpened
 
-Stream = ByteStream
+from .push import Pushed, asyncio_loop
+
+Stream = ByteStream | Pushed
 BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.BusyResourceError, anyio.EndOfStream, OSError)
 
 
-async def secured(stream: Stream, context: ssl.SSLContext, **options: Any) -> Stream:
+async def dialled(host: str, port: int, tls: ssl.SSLContext | None) -> Stream:
+    """A byte stream to `host`."""
+    loop = asyncio_loop()
+    if loop is None:
+        stream = await anyio.connect_tcp(host, port)
+        return stream if tls is None else await secured(stream, tls, hostname=host)
+    # uvloop tries one address after the other
+    haste: Any = {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
+    name = None if tls is None else host
+    pushed: Pushed
+    _, pushed = await loop.create_connection(Pushed, host, port, ssl=tls, server_hostname=name, **haste)
+    return pushed
+
+
+async def accept(listening: SocketListener) -> ByteStream | socket:
+    """Whoever comes next."""
+    arrivals = listening.extra(SocketAttribute.raw_socket)
+    while True:
+        await anyio.wait_readable(arrivals)  # asyncio loses who comes while `accept` is cancelled
+        if asyncio_loop() is None:
+            return await listening.accept()
+        with suppress(BlockingIOError):  # gone again
+            return arrivals.accept()[0]
+
+
+async def accepted(arrival: ByteStream | socket, tls: ssl.SSLContext | None) -> Stream:
+    """The byte stream of somebody who was accepted, after the TLS handshake."""
+    if isinstance(arrival, socket):
+        _, pushed = await asyncio.get_running_loop().connect_accepted_socket(Pushed, arrival, ssl=tls)
+        return pushed
+    return arrival if tls is None else await secured(arrival, tls, server_side=True)
+
+
+async def secured(stream: ByteStream, context: ssl.SSLContext, **options: Any) -> Stream:
     """TLS over a stream, its handshake done; a stream that fails is closed."""
     try:
         return await TLSStream.wrap(stream, ssl_context=context, standard_compatible=False, **options)
@@ -28,31 +64,16 @@ async def secured(stream: Stream, context: ssl.SSLContext, **options: Any) -> St
         raise
 
 
-async def half_close(stream: Stream) -> None:
+async def half_close(stream: ByteStream) -> None:
     """Send the end, and leave it to the reader to wait for the peer's."""
     if isinstance(stream, TLSStream):
         with suppress(anyio.BusyResourceError):  # our goodbye is out, the peer's is the reader's
             await stream.unwrap()
-        stream = cast("Stream", stream.transport_stream)
+        stream = cast("ByteStream", stream.transport_stream)
     try:
         await stream.send_eof()  # closing with something unread would lose the last bytes
     except NotImplementedError:
         await anyio.aclose_forcefully(stream)
-
-
-def write_now(stream: Stream) -> Callable[[bytes], int] | None:
-    """How to write to a plain socket of trio's without waiting; asyncio has a buffer of its own in between."""
-    socket = stream.extra(SocketAttribute.raw_socket, None)
-    if isinstance(stream, TLSStream) or not isinstance(socket, SocketType):
-        return None
-
-    def write(data: bytes) -> int:
-        try:
-            return socket.send(data)
-        except OSError:  # it is full, or broken, as whoever waits for it will hear
-            return 0
-
-    return write
 
 
 def network_error(error: Exception) -> OSError:
@@ -63,10 +84,10 @@ def network_error(error: Exception) -> OSError:
 
 def transport_opened(stream: Stream) -> TransportOpened:
     """What is known of a connected stream."""
+    if isinstance(stream, Pushed):
+        return stream.opened()
     find = stream.extra
     version = find(TLSAttribute.tls_version, None)
     tls = None if version is None else TLSInfo(version=version, cipher=find(TLSAttribute.cipher)[0])
-    address: object = find(SocketAttribute.remote_address, None)
-    # A socket that takes both gives IPv4 addresses this prefix.
-    host = str(address[0]).removeprefix("::ffff:") if isinstance(address, tuple) else None
+    host = peer_ip(find(SocketAttribute.remote_address, None))
     return TransportOpened(host, find(TLSAttribute.peer_certificate, None), tls)

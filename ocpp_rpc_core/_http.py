@@ -70,3 +70,8 @@ class HTTPResponse:
     def header(self, name: str) -> str | None:
         """The first header called `name` (any case), or `None`."""
         return next((value for key, value in self.headers if key == name.lower()), None)
+
+
+def peer_ip(address: object) -> str | None:
+    """The IP address in a socket's address, or None if it has none; a socket that takes both writes IPv4 as IPv6."""
+    return str(address[0]).removeprefix("::ffff:") if isinstance(address, tuple) else None

@@ -21,12 +21,19 @@ class Outgoing:
 
     The first bytes after something was read go out at once, if there is a way (`write_now`): usually they are all
     that there is, and nobody has to be woken for them.  What follows gathers for whoever awaits `next`, and
-    goes out together.
+    goes out together.  Instead of awaiting `next` an adapter may have `later` called, and then call `write`.
     """
 
-    def __init__(self, new_bell: Callable[[], Bell], write_now: WriteNow | None = None) -> None:
+    def __init__(
+        self,
+        new_bell: Callable[[], Bell],
+        write_now: WriteNow | None = None,
+        later: Callable[[], object] | None = None,
+    ) -> None:
         self._new_bell = new_bell
         self._write_now = write_now
+        self._later = later
+        self._late = False
         self._pieces: list[bytes] = []
         self.size: float = 0
         """Bytes that are not written, those included that are being written."""
@@ -67,7 +74,9 @@ class Outgoing:
 
     def write(self) -> None:
         """Write what can be written without waiting."""
-        assert self._write_now is not None
+        self._late = False
+        if self._write_now is None or not self._pieces:
+            return
         data = self._join()
         size = self._write_now(data)
         if size < len(data):
@@ -110,6 +119,9 @@ class Outgoing:
     def _wake(self) -> None:
         if self._to_write is not None:
             self._to_write.set()
+        elif self._later is not None and not self._late:
+            self._late = True
+            self._later()
 
     def _join(self) -> bytes:
         data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)

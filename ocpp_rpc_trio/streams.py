@@ -11,6 +11,7 @@ from typing import Any, cast
 import trio
 
 from ocpp_rpc_core import TLSInfo
+from ocpp_rpc_core._http import peer_ip
 from ocpp_rpc_core.events import TransportOpened
 
 Stream = trio.abc.Stream
@@ -68,7 +69,7 @@ def transport_opened(stream: Stream) -> TransportOpened:
     address: object = None
     with suppress(OSError):  # the peer may be gone already
         address = stream.socket.getpeername() if isinstance(stream, trio.SocketStream) else None
-    return TransportOpened(str(address[0]) if isinstance(address, tuple) else None, certificate, tls)
+    return TransportOpened(peer_ip(address), certificate, tls)
 
 
 async def tcp_listeners(port: int, host: str | None) -> list[trio.SocketListener]:

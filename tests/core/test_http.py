@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from ocpp_rpc_core._http import Handshake, HTTPResponse, TLSInfo
+from ocpp_rpc_core._http import Handshake, HTTPResponse, TLSInfo, peer_ip
 
 
 @pytest.mark.rule(37)
@@ -37,3 +37,19 @@ def test_a_response_finds_its_headers():
     """The first header of that name, in any case; none is `None`."""
     response = HTTPResponse(status=101, headers=(("a", "1"), ("x-b", "2"), ("x-b", "3")), body=b"")
     assert (response.header("X-B"), response.header("c")) == ("2", None)
+
+
+@pytest.mark.parametrize(
+    ("address", "ip"),
+    [
+        (("192.0.2.1", 9000), "192.0.2.1"),
+        (("::ffff:192.0.2.1", 9000, 0, 0), "192.0.2.1"),
+        (("2001:db8::1", 9000, 0, 0), "2001:db8::1"),
+        ("/run/ocpp.sock", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_ip_address_of_a_peer(address, ip):
+    """It is read from what a socket says; a Unix socket has none."""
+    assert peer_ip(address) == ip

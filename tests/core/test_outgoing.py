@@ -163,3 +163,25 @@ def test_nothing_is_lost_and_nothing_overtakes(steps, at_once):
                     writer = Task(outgoing.next())
     assert b"".join(socket.written) == b"".join(sent)
     assert outgoing.size == 0
+
+
+def test_later():
+    """An adapter that nobody waits for is called back once, however much gathers, and writes what it can."""
+    socket, calls = Socket(5), []
+    outgoing = Outgoing(Bell, socket.write, lambda: calls.append("later"))
+    for piece in (b"a", b"b", b"c"):
+        outgoing.put(piece)
+        outgoing.flush()
+    assert (socket.written, calls) == ([b"a"], ["later"])
+    outgoing.write()
+    assert (socket.written, outgoing.size) == ([b"a", b"bc"], 0)
+    outgoing.put(b"defg")
+    outgoing.flush()
+    outgoing.write()
+    assert (socket.written, outgoing.size) == ([b"a", b"bc", b"de"], 2)
+    socket.room = 9
+    outgoing.finish()
+    assert calls == ["later"] * 3
+    outgoing.write()
+    outgoing.write()
+    assert (socket.written, outgoing.size) == ([b"a", b"bc", b"de", b"fg"], 0)

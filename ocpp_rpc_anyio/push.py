@@ -1,0 +1,126 @@
+"""Byte streams of asyncio that hand over what they read at once: no task waits for it, and none writes."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from contextvars import ContextVar, copy_context
+from typing import cast
+
+import anyio
+
+from ocpp_rpc_core import TLSInfo
+from ocpp_rpc_core._http import peer_ip
+from ocpp_rpc_core._outgoing import HIGH_WATER, Outgoing
+from ocpp_rpc_core.events import TransportOpened
+
+READ_SIZE = 65536
+
+library: ContextVar[str | None] | None
+try:
+    from sniffio import current_async_library_cvar as library
+except ImportError:  # without it, anyio takes whatever runs for asyncio
+    library = None
+
+
+def asyncio_loop() -> asyncio.AbstractEventLoop | None:
+    """The running loop, if it is one of asyncio's."""
+    on_asyncio = anyio.get_cancelled_exc_class() is asyncio.CancelledError
+    return asyncio.get_running_loop() if on_asyncio else None
+
+
+class Pushed(asyncio.Protocol, anyio.abc.AsyncResource):
+    """One byte stream, with or without TLS, as made by `create_connection` and `connect_accepted_socket`."""
+
+    def __init__(self) -> None:
+        self._context = copy_context()
+        if library is not None:
+            self._context.run(library.set, "asyncio")  # where there is no task, nobody could tell
+        self._received: Callable[[bytes], None] | None = None
+        self._unread = b""
+        self._blocked = False
+        self._error: Exception | None = None
+        self._lost = asyncio.Event()
+        call_soon = asyncio.get_running_loop().call_soon
+        self.outgoing = Outgoing(asyncio.Event, self._write, lambda: call_soon(self._write_rest))
+        """What is still to be written."""
+
+    async def carry(self, received: Callable[[bytes], None]) -> Exception | None:
+        """Hand over what is read, until the end; return what broke the stream, if anything."""
+        self._received = received
+        self.data_received(b"")  # what came already
+        await self._lost.wait()
+        return self._error
+
+    async def aclose(self) -> None:
+        """Drop it, and what is not written."""
+        self._transport.abort()
+        with anyio.CancelScope(shield=True):
+            await self._lost.wait()
+
+    def opened(self) -> TransportOpened:
+        """What is known of it."""
+        find = self._transport.get_extra_info
+        secure, address = cast("ssl.SSLObject | None", find("ssl_object")), find("peername")
+        tls = None if secure is None else TLSInfo(version=secure.version() or "", cipher=(secure.cipher() or [""])[0])
+        return TransportOpened(peer_ip(address), find("peercert") or None, tls)
+
+    # --- What asyncio tells (asyncio.Protocol) ----------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The stream is up."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(HIGH_WATER)
+
+    def data_received(self, data: bytes) -> None:
+        """Something was read."""
+        self._unread = self._unread + data if self._unread else data
+        while self._unread and self._received is not None and not self._is_full:
+            piece, self._unread = self._unread[:READ_SIZE], self._unread[READ_SIZE:]
+            self._context.run(self._received, piece)
+        self._regulate()
+
+    def eof_received(self) -> None:
+        """The peer writes no more, and does not care to read either, unless this is the end (RFC 6455 7.1.1)."""
+        if not self.outgoing.finishing:
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The stream is gone; it ended, or `exc` broke it."""
+        self._error = exc
+        self._lost.set()
+
+    def pause_writing(self) -> None:
+        """The peer reads too slowly."""
+        self._blocked = True
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self._blocked = False
+        self._write_rest()
+
+    # --- Writing --------------------------------------------------------------
+
+    def _write(self, data: bytes) -> int:
+        if self._blocked or self._transport.is_closing():
+            return 0
+        self._transport.write(data)
+        return len(data)
+
+    def _write_rest(self) -> None:
+        self.outgoing.write()
+        if self.outgoing.finishing and not self.outgoing.size and not self._transport.is_closing():
+            (self._transport.write_eof if self._transport.can_write_eof() else self._transport.close)()
+        self.data_received(b"")  # what had to wait
+
+    @property
+    def _is_full(self) -> bool:
+        return self._blocked or self.outgoing.size > HIGH_WATER
+
+    def _regulate(self) -> None:
+        """Read no faster than the peer does."""
+        if self._is_full:
+            self._transport.pause_reading()
+        elif not self._transport.is_reading() and not self._transport.is_closing():
+            self._transport.resume_reading()
