@@ -30,9 +30,10 @@ async def dialled(host: str, port: int, tls: ssl.SSLContext | None) -> Stream:
         return stream if tls is None else await secured(stream, tls, hostname=host)
     # uvloop tries one address after the other
     haste: Any = {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
-    name = None if tls is None else host
     pushed: Pushed
-    _, pushed = await loop.create_connection(Pushed, host, port, ssl=tls, server_hostname=name, **haste)
+    _, pushed = await loop.create_connection(
+        Pushed, host, port, ssl=tls, server_hostname=host if tls else None, **haste
+    )
     return pushed
 
 
@@ -50,8 +51,7 @@ async def accept(listening: SocketListener) -> ByteStream | socket:
 async def accepted(arrival: ByteStream | socket, tls: ssl.SSLContext | None) -> Stream:
     """The byte stream of somebody who was accepted, after the TLS handshake."""
     if isinstance(arrival, socket):
-        _, pushed = await asyncio.get_running_loop().connect_accepted_socket(Pushed, arrival, ssl=tls)
-        return pushed
+        return (await asyncio.get_running_loop().connect_accepted_socket(Pushed, arrival, ssl=tls))[1]
     return arrival if tls is None else await secured(arrival, tls, server_side=True)
 
 
