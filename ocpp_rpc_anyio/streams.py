@@ -29,12 +29,9 @@ async def dialled(host: str, port: int, tls: ssl.SSLContext | None) -> Stream:
         stream = await anyio.connect_tcp(host, port)
         return stream if tls is None else await secured(stream, tls, hostname=host)
     # uvloop tries one address after the other
-    haste: Any = {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
-    pushed: Pushed
-    _, pushed = await loop.create_connection(
-        Pushed, host, port, ssl=tls, server_hostname=host if tls else None, **haste
-    )
-    return pushed
+    haste = {"happy_eyeballs_delay": 0.25} if isinstance(loop, asyncio.BaseEventLoop) else {}
+    options: Any = {"ssl": tls, "server_hostname": host if tls else None, **haste}
+    return (await loop.create_connection(Pushed, host, port, **options))[1]
 
 
 async def accept(listening: SocketListener) -> ByteStream | socket:
