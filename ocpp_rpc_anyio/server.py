@@ -11,43 +11,25 @@ from typing import Unpack, cast
 import anyio
 from anyio.abc import ByteStream, SocketAttribute, SocketListener, TaskGroup
 
-from ocpp_rpc_core import State, events, notices as n
+from ocpp_rpc_core import State, notices as n
 from ocpp_rpc_core._settings import ServerSettings
-from ocpp_rpc_core.driving import Calling, Serving
-from ocpp_rpc_core.server_peer import ServerSidePeer, listening_url
+from ocpp_rpc_core.serving import Listener, ServedClient, Serving
 
 from .driver import Driver, Scoped, logged, logger, tell
-from .streams import BROKEN, Stream, accept, accepted, network_error, transport_opened
+from .streams import BROKEN, Stream, accept, accepted, caller, network_error, transport_opened, turned_away
 
 PAUSE = 0.1
 """Seconds without accepting anybody when the system has no more sockets."""
 
 
-class RPCServerClient(Calling[Driver], ServerSidePeer):
+class RPCServerClient(ServedClient[Driver]):
     """The server's side of one client's connection; `handshake` and `session` tell who it is."""
 
     new_bell = anyio.Event
 
     def __init__(self, server: RPCServer, tasks: TaskGroup) -> None:
-        ServerSidePeer.__init__(self, server)
+        ServedClient.__init__(self, server)
         self._attached = Driver(self, tasks)
-
-
-class Listener:
-    """A socket, or several with the same port, that clients connect to."""
-
-    def __init__(self, url: str, port: int | None) -> None:
-        self.url = url
-        """What clients connect to, without the identity."""
-        self.port = port
-        """The TCP port; None for a Unix socket."""
-        self.scope = anyio.CancelScope()
-        self.done = anyio.Event()
-
-    async def close(self) -> None:
-        """Accept nobody any more; who is connected stays."""
-        self.scope.cancel()
-        await self.done.wait()
 
 
 class RPCServer(Serving[RPCServerClient], Scoped):
@@ -59,7 +41,7 @@ class RPCServer(Serving[RPCServerClient], Scoped):
     new_bell = anyio.Event
 
     def __init__(self, **options: Unpack[ServerSettings]) -> None:
-        Serving.__init__(self, os.urandom, options)
+        Serving.__init__(self, os.urandom, options, os.sysconf("SC_OPEN_MAX") if hasattr(os, "sysconf") else None)
 
     async def __aenter__(self) -> RPCServer:
         await self._enter(self.close)
@@ -84,8 +66,7 @@ class RPCServer(Serving[RPCServerClient], Scoped):
             "Sequence[SocketListener]", tcp.listeners if tcp else [await anyio.create_unix_listener(str(path))]
         )
         address: object = sockets[0].extra(SocketAttribute.local_address)
-        listener = Listener(*listening_url(address, host, secure=tls is not None))
-        self._accepting.add(listener.scope)
+        listener = self._listening(address, host, anyio.CancelScope(), secure=tls is not None)
         self._tasks.start_soon(self._accept, listener, sockets, tls)
         return listener
 
@@ -96,9 +77,7 @@ class RPCServer(Serving[RPCServerClient], Scoped):
                     for listening in sockets:
                         tasks.start_soon(self._accept_at, listening, tls)
         finally:
-            listener.done.set()
-            self._accepting.discard(listener.scope)
-            self._gone()
+            self._stopped(listener)
 
     async def _accept_at(self, listening: SocketListener, tls: ssl.SSLContext | None) -> None:
         assert self._tasks is not None
@@ -114,9 +93,7 @@ class RPCServer(Serving[RPCServerClient], Scoped):
 
     async def _serve(self, arrival: ByteStream | socket, tls: ssl.SSLContext | None) -> None:
         try:
-            with anyio.fail_after(self._options.handshake_timeout):
-                stream = await accepted(arrival, tls)
-            await self.handle_stream(stream)
+            await self._attend(arrival, tls=tls)
         except BROKEN:
             logger.debug("a client went away, or failed, in its TLS handshake", exc_info=True)
         except Exception as error:  # noqa: BLE001 - the others are to be served
@@ -128,14 +105,17 @@ class RPCServer(Serving[RPCServerClient], Scoped):
 
         `initial` is what was read from it already, from the first byte of the request on.
         """
-        async with anyio.create_task_group() as tasks:
-            client = RPCServerClient(self, tasks)
-            self._connections.add(client)
-            if self._state is not State.OPEN:
-                client.feed(events.CloseRequested())
-            try:
-                await client._driver.serve(stream, transport_opened(stream), initial)
-            finally:
-                self._connections.discard(client)
-                self._gone()
+        await self._attend(stream, initial)
+
+    async def _attend(self, arrival: Stream | socket, initial: bytes = b"", tls: ssl.SSLContext | None = None) -> None:
+        with self._visit(caller(arrival)) as visit:
+            if visit is None:
+                await turned_away(arrival)
+                return
+            with anyio.fail_after(self._options.handshake_timeout):
+                stream = await accepted(arrival, tls)
+            async with anyio.create_task_group() as tasks:
+                client = RPCServerClient(self, tasks)
+                with self._serving(client, visit):
+                    await client._driver.serve(stream, transport_opened(stream), initial)
                 tasks.cancel_scope.cancel()

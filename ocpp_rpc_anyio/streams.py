@@ -45,7 +45,24 @@ async def accept(listening: SocketListener) -> ByteStream | socket:
             return arrivals.accept()[0]
 
 
-async def accepted(arrival: ByteStream | socket, tls: ssl.SSLContext | None) -> Stream:
+def caller(arrival: Stream | socket) -> str | None:
+    """The IP address of whoever was accepted, before anything was said."""
+    if not isinstance(arrival, socket):
+        return transport_opened(arrival).remote_address
+    with suppress(OSError):  # the peer may be gone already
+        return peer_ip(arrival.getpeername())
+    return None
+
+
+async def turned_away(arrival: Stream | socket) -> None:
+    """Somebody for whom there is no room."""
+    if isinstance(arrival, socket):
+        arrival.close()
+    else:
+        await anyio.aclose_forcefully(arrival)
+
+
+async def accepted(arrival: Stream | socket, tls: ssl.SSLContext | None) -> Stream:
     """The byte stream of somebody who was accepted, after the TLS handshake."""
     if isinstance(arrival, socket):
         return (await asyncio.get_running_loop().connect_accepted_socket(Pushed, arrival, ssl=tls))[1]

@@ -13,6 +13,7 @@ No I/O, no clock, no chance, no event loop: see `docs/explanation/architecture.m
 """
 
 from ._answers import NOREPLY, Accept, CloseInfo, InboundCall, Reject, Verdict
+from ._door import Door, check_password
 from ._http import Handshake, HTTPResponse, TLSInfo
 from ._lifecycle import Phase, State
 from .backoff import Backoff, ExponentialBackoff, OCPPBackoff
@@ -56,6 +57,7 @@ from .notices import (
     Closed,
     Closing,
     Connecting,
+    ConnectionRefused,
     Disconnected,
     LateReply,
     MessageEvent,
@@ -97,7 +99,9 @@ __all__ = [
     "Connecting",
     "Connection",
     "ConnectionLost",
+    "ConnectionRefused",
     "Disconnected",
+    "Door",
     "ExponentialBackoff",
     "HTTPResponse",
     "Handshake",
@@ -150,6 +154,7 @@ __all__ = [
     "UpgradeRefused",
     "Validator",
     "Verdict",
+    "check_password",
     "create_rpc_error",
     "create_validator",
 ]

@@ -130,7 +130,14 @@ class ServerOpening:
         if asked is None:
             return None
         self.asked = asked
+        if not self._may_ask_from(asked.headers.get("origin")):
+            error = UpgradeRefused(403, "web pages of this origin may not connect")
+            return self.refuse(error.status, error.message, error)
         return Asked(asked) if self._options.authenticate else self.decide(UpgradeAccepted())
+
+    def _may_ask_from(self, origin: str | None) -> bool:
+        """Whether a web page may connect (RFC 6455 10.2); who names no origin is none."""
+        return origin is None or not {origin, "*"}.isdisjoint(self._options.allowed_origins)
 
     def decide(self, verdict: UpgradeAccepted | UpgradeRejected | UpgradeCrashed) -> Established | Refused:
         """What the application's verdict means (features S14-S16)."""

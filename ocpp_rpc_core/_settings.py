@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, TypedDict
+from typing import TypedDict
 
+from ._door import Door
 from .backoff import Backoff
 from .config import IdentityFormat, NullPayload, RepeatedIds, SubprotocolMismatchPolicy, UnknownMessageType
+from .registry import Duplicates
 from .validation import Validator
 
 
@@ -36,8 +38,10 @@ class PeerSettings(TypedDict, total=False):
 class ServerSettings(PeerSettings, total=False):
     """Options of a server."""
 
-    duplicates: Literal["replace", "refuse", "allow"]
     subprotocol_mismatch: SubprotocolMismatchPolicy
+    duplicates: Duplicates
+    door: Door
+    allowed_origins: Sequence[str]
 
 
 class ClientSettings(PeerSettings, total=False):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from math import inf
 from typing import Any, Literal, TypeVar, final, get_args
 
+from ._door import Door
 from ._handshake import ClientHandshake
 from ._headers import is_token
 from ._url import Endpoint, basic_header, identifier_problem, parse_endpoint
@@ -157,6 +158,19 @@ class ServerOptions(Options):
     subprotocol_mismatch: SubprotocolMismatchPolicy = "refuse"
     """How a client that shares no subprotocol is turned away: with HTTP status 400, or with `"close"` by completing
     the handshake without a subprotocol and closing with 1002 (rule 24)."""
+    door: Door = field(default_factory=Door)
+    """How many may connect, and how often `auth` may reject one; a [`Door`](#door)."""
+    allowed_origins: Sequence[str] = ()
+    """Web pages that may connect: values of the header `Origin`, `"*"` for all.  Browsers send it, stations hardly
+    ever; who sends another is refused with 403."""
+
+    def __post_init__(self) -> None:
+        super(ServerOptions, self).__post_init__()
+        if isinstance(self.allowed_origins, str):
+            raise ValueError(f"allowed_origins must be a sequence of values, not the string {self.allowed_origins!r}")
+        object.__setattr__(self, "allowed_origins", tuple(self.allowed_origins))
+        if not isinstance(self.door, Door):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"door must be a Door, not {self.door!r}")
 
 
 @final

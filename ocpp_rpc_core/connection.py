@@ -51,6 +51,11 @@ class Connection(Course):
         return self._session.protocol
 
     @property
+    def now(self) -> float:
+        """The time of the latest event."""
+        return self._now
+
+    @property
     def handshake(self) -> Handshake | None:
         """What the client asked for, on the server's side, once it is known."""
         return self._opening.asked if isinstance(self._opening, o.ServerOpening) else self._handshake

@@ -8,16 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, final
 
 from ._answers import CloseInfo
-from ._lifecycle import State
 from ._observers import Bell
-from ._settings import ServerSettings
 from .actions import Action, RejectCall, RejectConnect, ResolveCall, ResolveConnect
-from .config import Entropy
 from .connection import Connection
 from .events import AbortRequested, CallCancelled, CloseRequested, ConnectCancelled, ConnectRequested, Event, Question
-from .notices import Notice, ServerClosed, ServerClosing
 from .peer import DEFAULT, Peer, Timeout
-from .server_peer import ServerPeer, ServerSidePeer
 
 Outcome = ResolveCall | RejectCall | ResolveConnect | RejectConnect
 
@@ -166,56 +161,3 @@ class Calling(Peer, Generic[D]):
         driver.feed(AbortRequested() if force else CloseRequested(code, reason, await_pending))
         await driver.closed.wait()
         return self._close_info
-
-
-class Scope(Protocol):
-    """What can be cancelled."""
-
-    def cancel(self) -> object:
-        """End what runs in it."""
-
-
-S = TypeVar("S", bound=ServerSidePeer)
-
-
-class Serving(ServerPeer[S]):
-    """A server that can be closed, whatever event loop it is for."""
-
-    def __init__(self, entropy: Entropy, settings: ServerSettings) -> None:
-        super().__init__(entropy, settings)
-        self._state = State.OPEN
-        self._accepting: set[Scope] = set()
-        """Of every listener that is not done."""
-        self._connections: set[S] = set()
-        """Whoever is on the line, let in or not."""
-        self._closed = self.new_bell()
-
-    def _tell(self, notice: Notice) -> None:
-        """Tell the observers; an adapter's log sees what they raise."""
-        self.notify(notice)
-
-    async def close(
-        self, code: int = 1001, reason: str = "", *, await_pending: bool = False, force: bool = False
-    ) -> None:
-        """Accept nobody any more, close every client as `RPCClient.close` does, and wait until all are gone."""
-        if self._state is State.OPEN:
-            self._state = State.CLOSING
-            self._tell(ServerClosing())
-        event = AbortRequested() if force else CloseRequested(code, reason, await_pending)
-        for client in tuple(self._connections):
-            client.feed(event)
-        for scope in tuple(self._accepting):
-            scope.cancel()
-        self._gone()
-        await self._closed.wait()
-
-    def _gone(self) -> None:
-        """Somebody or something is gone; when all are, the server is closed, whoever still waits for it."""
-        if self._state is State.CLOSING and not self._connections and not self._accepting:
-            self._state = State.CLOSED
-            self._tell(ServerClosed())
-            self._closed.set()
-
-    async def wait_closed(self) -> None:
-        """Wait until the server has closed."""
-        await self._closed.wait()

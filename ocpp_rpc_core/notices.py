@@ -201,6 +201,17 @@ class ClientConnected:
 
 @final
 @dataclass(frozen=True, slots=True)
+class ConnectionRefused:
+    """Somebody connected for whom there is no room, and was cut off before a word was said; see `Door`."""
+
+    remote_address: str | None
+    """The address they came from, as the transport spells it."""
+    reason: str
+    """Which limit there is."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class UpgradeAborted:
     """A client did not get in: refused, gone, or its authentication failed."""
 
@@ -251,6 +262,7 @@ Notice = (
     | Closing
     | Closed
     | ClientConnected
+    | ConnectionRefused
     | UpgradeAborted
     | ServerError
     | ServerClosing

@@ -1,10 +1,19 @@
-"""Who is connected under which identity, and what happens when an identity connects twice."""
+"""Who is connected under which identity, who waits for whom, and what happens when an identity connects twice."""
 
 from __future__ import annotations
 
-from typing import Generic, Literal, Protocol, TypeVar, final, get_args
+import inspect
+from collections.abc import Callable
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar, final, get_args
 
-Duplicates = Literal["replace", "refuse", "allow"]
+from ._lifecycle import State
+from ._observers import Bell
+
+Verdict = Literal["replace", "refuse", "allow"]
+"""The newest connection of an identity wins, or the oldest, or all stay."""
+DuplicatesCallback = Callable[[Any, tuple[Any, ...]], Verdict]
+"""Decides about a newcomer and the clients that are connected under its identity, the oldest first."""
+Duplicates = Verdict | DuplicatesCallback
 
 
 def check_duplicates(policy: Duplicates) -> Duplicates:
@@ -13,8 +22,8 @@ def check_duplicates(policy: Duplicates) -> Duplicates:
     Raises:
         ValueError: it is none.
     """
-    if policy not in get_args(Duplicates):
-        raise ValueError(f"duplicates must be one of {get_args(Duplicates)}, not {policy!r}")
+    if inspect.iscoroutinefunction(policy) or not (callable(policy) or policy in get_args(Verdict)):
+        raise ValueError(f"duplicates must be one of {get_args(Verdict)} or a plain function, not {policy!r}")
     return policy
 
 
@@ -26,8 +35,22 @@ class Identified(Protocol):
         """The identity it connected with."""
         ...
 
+    @property
+    def state(self) -> State:
+        """Where its connection is in its life; only an open one can be called."""
+        ...
+
 
 C = TypeVar("C", bound=Identified)
+
+
+class Arrival(NamedTuple, Generic[C]):
+    """What follows from an arrival."""
+
+    leaving: list[C]
+    """Who must now be closed: the predecessors, or the newcomer itself."""
+    error: Exception | None = None
+    """What was wrong with the callback that decided on it."""
 
 
 @final
@@ -35,13 +58,15 @@ class Registry(Generic[C]):
     """The connected clients in the order they came.
 
     With `duplicates` "replace" the newest connection of an identity wins, with "refuse" the oldest,
-    with "allow" all stay.  Removing a client never touches another of the same identity.
+    with "allow" all stay; a callback says which of it is to be done.  A client is the very object, not its
+    identity: removing one, however late, never touches another of the same identity.
     """
 
     def __init__(self, duplicates: Duplicates = "replace") -> None:
         self.duplicates: Duplicates = check_duplicates(duplicates)
         self._by_identity: dict[str, dict[int, C]] = {}
         self._clients: dict[int, C] = {}
+        self._waiting: dict[str, list[Bell]] = {}
 
     def __contains__(self, client: object) -> bool:
         return id(client) in self._clients
@@ -52,21 +77,42 @@ class Registry(Generic[C]):
         return tuple(self._clients.values())
 
     def get(self, identity: str) -> C | None:
-        """The newest client connected under `identity`, or None."""
-        clients = self._by_identity.get(identity)
-        return None if clients is None else next(reversed(clients.values()))
+        """The newest client under `identity` that is open, or None."""
+        clients = self._by_identity.get(identity, {}).values()
+        return next((client for client in reversed(clients) if client.state is State.OPEN), None)
 
-    def add(self, client: C) -> list[C]:
-        """Register a client that was let in; return who must now be closed: its predecessors, or itself."""
-        former = list(self._by_identity.get(client.identity, {}).values())
-        if former and self.duplicates == "refuse":
-            return [client]
-        leaving = former if self.duplicates == "replace" else []
+    def add(self, client: C) -> Arrival[C]:
+        """Register a client that was let in, unless it is refused; then tell who waits for it.
+
+        Who is leaving already stands in nobody's way.
+        """
+        same = self._by_identity.get(client.identity, {}).values()
+        former = [old for old in same if old.state is State.OPEN]
+        verdict, error = self._judge(client, former)
+        if verdict == "refuse":
+            return Arrival([client], error)
+        leaving = former if verdict == "replace" else []
         for old in leaving:
             self.remove(old)
         self._clients[id(client)] = client
         self._by_identity.setdefault(client.identity, {})[id(client)] = client
-        return leaving
+        self.release(client.identity)
+        return Arrival(leaving)
+
+    def _judge(self, client: C, former: list[C]) -> tuple[Verdict, Exception | None]:
+        if not former:
+            return "allow", None
+        if not callable(self.duplicates):
+            return self.duplicates, None
+        try:
+            verdict: object = self.duplicates(client, tuple(former))
+            for known in get_args(Verdict):
+                if verdict == known:
+                    return known, None
+            error: Exception = TypeError(f"duplicates must return one of {get_args(Verdict)}, not {verdict!r}")
+        except Exception as raised:  # noqa: BLE001 - the newcomer must not get in by it, and the others stay
+            error = raised
+        return "refuse", error
 
     def remove(self, client: C) -> None:
         """Forget this very client; one that is not registered is ignored."""
@@ -75,3 +121,22 @@ class Registry(Generic[C]):
             del same[id(client)]
             if not same:
                 del self._by_identity[client.identity]
+
+    # --- Waiting for somebody -----------------------------------------------------
+
+    def expect(self, identity: str, bell: Bell) -> None:
+        """Ring when somebody arrives under `identity`; `forget` must follow."""
+        self._waiting.setdefault(identity, []).append(bell)
+
+    def forget(self, identity: str, bell: Bell) -> None:
+        """Nobody waits for that bell any more."""
+        bells = self._waiting[identity]
+        bells.remove(bell)
+        if not bells:
+            del self._waiting[identity]
+
+    def release(self, *identities: str) -> None:
+        """Ring for those who wait for these identities, or for any if none is given, to look again."""
+        for identity in identities or tuple(self._waiting):
+            for bell in self._waiting.get(identity, ()):
+                bell.set()

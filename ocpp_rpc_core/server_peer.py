@@ -7,13 +7,17 @@ from dataclasses import replace
 from typing import Any, Generic, TypeVar, Unpack
 
 from . import events as e, notices as n
-from ._answers import Accept, Auth, attempt, verdict_event
+from ._answers import Accept, Auth, Reject, attempt, verdict_event
+from ._door import Attempt, Guard, Visit
 from ._http import Handshake
 from ._settings import PeerSettings, ServerSettings
 from .config import Entropy, ServerOptions, reconfigure
 from .peer import Handling, Observable, Peer
 from .registry import Registry, check_duplicates
 from .router import Router
+
+REPLACED = "replaced by a newer connection of this identity"
+REFUSED = "this identity is connected already"
 
 AuthT = TypeVar("AuthT", bound="Auth")
 OnClientT = TypeVar("OnClientT", bound=Callable[[Any], object])
@@ -28,6 +32,9 @@ class ServerSidePeer(Peer):
         super().__init__(self._options, server.router)
         self.session: Any = None
         """What the authentication callback accepted the client with."""
+        self.visit: Visit | None = None
+        """What its connection counts as; set by the driver."""
+        self._attempt: Attempt | None = None
 
     @property
     def handshake(self) -> Handshake:
@@ -58,13 +65,18 @@ class ServerSidePeer(Peer):
         return e.HandlersReady()
 
     def decide(self, handshake: Handshake) -> object:
-        """Ask the application's `auth` callback."""
+        """Ask the application's `auth` callback, unless it has rejected this client too often."""
+        self._attempt = self._server.attempt(handshake, self.connection.now)
+        if self._attempt is None:
+            return Reject(429, "rejected too often; try again in a minute")
         return self._server.judge(handshake)
 
     def decided(self, outcome: object) -> e.UpgradeAccepted | e.UpgradeRejected | e.UpgradeCrashed:
         """The callback ended."""
         if isinstance(outcome, Accept):
             self.session = outcome.session
+        if self._attempt is not None and not isinstance(outcome, Reject):
+            self._server.guard.withdraw(self._attempt)
         return verdict_event(outcome)
 
     def notify(self, notice: n.Notice) -> list[Exception]:
@@ -90,13 +102,14 @@ S = TypeVar("S", bound=ServerSidePeer)
 class ServerPeer(Handling, Observable, Generic[S]):
     """A server: what it knows of all its clients."""
 
-    def __init__(self, entropy: Entropy, settings: ServerSettings) -> None:
+    def __init__(self, entropy: Entropy, settings: ServerSettings, open_files: float | None = None) -> None:
         Handling.__init__(self)
         Observable.__init__(self)
         changes = dict(settings)
         self._registry: Registry[S] = Registry(settings.get("duplicates", "replace"))
         changes.pop("duplicates", None)
         self._options = reconfigure(ServerOptions(entropy=entropy), changes)
+        self.guard = Guard(open_files)
         self._auth: Auth | None = None
         self.welcome: Callable[[S], object] | None = None
         """The application's `on_client` callback."""
@@ -105,6 +118,10 @@ class ServerPeer(Handling, Observable, Generic[S]):
     def clients(self) -> tuple[S, ...]:
         """Every connected client, the oldest first."""
         return self._registry.clients
+
+    def get(self, identity: str) -> S | None:
+        """The client that is connected under `identity` and can be called, the newest if there are several, or None."""
+        return self._registry.get(identity)
 
     def auth(self, callback: AuthT) -> AuthT:
         """Decide on each client before it is let in: `@server.auth`, `async def (handshake) -> Accept | Reject`."""
@@ -152,10 +169,19 @@ class ServerPeer(Handling, Observable, Generic[S]):
         """The verdict of the `auth` callback, or an awaitable of it."""
         return attempt(self._auth, handshake)
 
+    def attempt(self, handshake: Handshake, now: float) -> Attempt | None:
+        """A client wants to be judged; None if it was rejected too often."""
+        return self.guard.attempt(self._options.door, handshake.remote_address, handshake.identity, now)
+
     def arrived(self, client: S) -> list[Exception]:
         """A client was let in; who must leave for it is told so.  Returns what observers raised."""
-        for leaving in self._registry.add(client):
-            leaving.feed(e.CloseRequested(1008, "this identity is connected elsewhere"))
+        if client.visit is not None:
+            self.guard.let_in(client.visit)
+        arrival = self._registry.add(client)
+        for leaving in arrival.leaving:
+            leaving.feed(e.CloseRequested(1008, REFUSED if leaving is client else REPLACED))
+        if arrival.error is not None:
+            return [arrival.error, *self.notify(n.ServerError(arrival.error))]
         return self.notify(n.ClientConnected(client)) if self.serves(client) else []
 
     def serves(self, client: S) -> bool:

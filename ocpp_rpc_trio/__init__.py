@@ -2,9 +2,10 @@
 
 import ocpp_rpc_core
 from ocpp_rpc_core import *  # noqa: F403 - what needs no I/O is the same everywhere
+from ocpp_rpc_core.serving import Listener
 
 from .client import RPCClient
-from .server import Listener, RPCServer, RPCServerClient
+from .server import RPCServer, RPCServerClient
 from .tls import client_tls, server_tls
 
 __all__ = ["Listener", "RPCClient", "RPCServer", "RPCServerClient", "client_tls", "server_tls"]

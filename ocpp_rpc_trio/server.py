@@ -8,40 +8,22 @@ from typing import Unpack
 
 import trio
 
-from ocpp_rpc_core import State, events, notices as n
+from ocpp_rpc_core import State, notices as n
 from ocpp_rpc_core._settings import ServerSettings
-from ocpp_rpc_core.driving import Calling, Serving
-from ocpp_rpc_core.server_peer import ServerSidePeer, listening_url
+from ocpp_rpc_core.serving import Listener, ServedClient, Serving
 
 from .driver import Driver, Scoped, logged, logger, tell
 from .streams import BROKEN, Stream, secured, tcp_listeners, transport_opened, unix_listener
 
 
-class RPCServerClient(Calling[Driver], ServerSidePeer):
+class RPCServerClient(ServedClient[Driver]):
     """The server's side of one client's connection; `handshake` and `session` tell who it is."""
 
     new_bell = trio.Event
 
     def __init__(self, server: RPCServer, nursery: trio.Nursery) -> None:
-        ServerSidePeer.__init__(self, server)
+        ServedClient.__init__(self, server)
         self._attached = Driver(self, nursery)
-
-
-class Listener:
-    """A socket, or several with the same port, that clients connect to."""
-
-    def __init__(self, url: str, port: int | None) -> None:
-        self.url = url
-        """What clients connect to, without the identity."""
-        self.port = port
-        """The TCP port; None for a Unix socket."""
-        self.scope = trio.CancelScope()
-        self.done = trio.Event()
-
-    async def close(self) -> None:
-        """Accept nobody any more; who is connected stays."""
-        self.scope.cancel()
-        await self.done.wait()
 
 
 class RPCServer(Serving[RPCServerClient], Scoped):
@@ -53,7 +35,7 @@ class RPCServer(Serving[RPCServerClient], Scoped):
     new_bell = trio.Event
 
     def __init__(self, **options: Unpack[ServerSettings]) -> None:
-        Serving.__init__(self, os.urandom, options)
+        Serving.__init__(self, os.urandom, options, os.sysconf("SC_OPEN_MAX") if hasattr(os, "sysconf") else None)
 
     async def __aenter__(self) -> RPCServer:
         await self._enter(self.close)
@@ -79,17 +61,15 @@ class RPCServer(Serving[RPCServerClient], Scoped):
         if self._nursery is None or self._state is not State.OPEN:
             raise RuntimeError("the server must be entered (async with) and not closed to listen")
         sockets = await tcp_listeners(port, host) if path is None else [await unix_listener(path)]
-        listener = Listener(*listening_url(sockets[0].socket.getsockname(), host, secure=tls is not None))
-        self._accepting.add(listener.scope)
+        address = sockets[0].socket.getsockname()
+        listener = self._listening(address, host, trio.CancelScope(), secure=tls is not None)
         self._nursery.start_soon(self._accept, listener, sockets, tls)
         return listener
 
     async def _accept(self, listener: Listener, sockets: list[trio.SocketListener], tls: ssl.SSLContext | None) -> None:
         async def serve(stream: trio.SocketStream) -> None:
             try:
-                with trio.fail_after(self._options.handshake_timeout):
-                    secure = stream if tls is None else await secured(stream, tls, server_side=True)
-                await self.handle_stream(secure)
+                await self._attend(stream, tls=tls)
             except (*BROKEN, trio.TooSlowError):
                 logger.debug("a client went away, or failed, in its TLS handshake", exc_info=True)
             except Exception as error:  # noqa: BLE001 - the others are to be served
@@ -100,23 +80,25 @@ class RPCServer(Serving[RPCServerClient], Scoped):
             with listener.scope:
                 await trio.serve_listeners(serve, sockets, handler_nursery=self._nursery)
         finally:  # the server's scope may be cancelled, too
-            listener.done.set()
-            self._accepting.discard(listener.scope)
-            self._gone()
+            self._stopped(listener)
 
     async def handle_stream(self, stream: Stream, initial: bytes = b"") -> None:
         """Serve one client on a byte stream of your own, until it is closed.
 
         `initial` is what was read from it already, from the first byte of the request on.
         """
-        async with trio.open_nursery() as nursery:
-            client = RPCServerClient(self, nursery)
-            self._connections.add(client)
-            if self._state is not State.OPEN:
-                client.feed(events.CloseRequested())
-            try:
-                await client._driver.serve(stream, transport_opened(stream), initial)
-            finally:
-                self._connections.discard(client)
-                self._gone()
+        await self._attend(stream, initial)
+
+    async def _attend(self, stream: Stream, initial: bytes = b"", tls: ssl.SSLContext | None = None) -> None:
+        with self._visit(transport_opened(stream).remote_address) as visit:
+            if visit is None:
+                await trio.aclose_forcefully(stream)
+                return
+            if tls is not None:
+                with trio.fail_after(self._options.handshake_timeout):
+                    stream = await secured(stream, tls, server_side=True)
+            async with trio.open_nursery() as nursery:
+                client = RPCServerClient(self, nursery)
+                with self._serving(client, visit):
+                    await client._driver.serve(stream, transport_opened(stream), initial)
                 nursery.cancel_scope.cancel()

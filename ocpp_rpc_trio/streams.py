@@ -24,7 +24,7 @@ def network_error(error: Exception) -> OSError:
     return said if isinstance(said, OSError) else ConnectionError(repr(error))
 
 
-async def secured(stream: trio.SocketStream, context: ssl.SSLContext, **options: Any) -> Stream:
+async def secured(stream: Stream, context: ssl.SSLContext, **options: Any) -> Stream:
     """TLS over a stream, its handshake done; a stream that fails is closed."""
     secure = trio.SSLStream(stream, context, https_compatible=True, **options)
     try:

@@ -1,0 +1,177 @@
+"""What every server of an adapter needs and no server needs I/O for: accepting, clients by name, closing."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Protocol, TypeVar, final
+
+from ._door import Visit
+from ._lifecycle import State
+from ._observers import Bell
+from ._settings import ServerSettings
+from .config import Entropy
+from .driving import Calling, D
+from .errors import NotConnected
+from .events import AbortRequested, CloseRequested
+from .notices import ConnectionRefused, Notice, ServerClosed, ServerClosing
+from .peer import DEFAULT, Timeout
+from .server_peer import ServerPeer, ServerSidePeer, listening_url
+
+
+class ServedClient(Calling[D], ServerSidePeer):
+    """The server's side of one client's connection, whatever event loop its driver `D` is for."""
+
+
+class Scope(Protocol):
+    """What can be cancelled, with what runs in it."""
+
+    def __enter__(self) -> object:
+        """Begin what runs in it."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> bool | None:
+        """What ran in it has ended."""
+
+    def cancel(self) -> object:
+        """End what runs in it."""
+
+
+@final
+class Listener:
+    """A socket, or several with the same port, that clients connect to."""
+
+    def __init__(self, url: str, port: int | None, scope: Scope, done: Bell) -> None:
+        self.url = url
+        """What clients connect to, without the identity."""
+        self.port = port
+        """The TCP port; None for a Unix socket."""
+        self.scope = scope
+        self.done = done
+
+    async def close(self) -> None:
+        """Accept nobody any more; who is connected stays."""
+        self.scope.cancel()
+        await self.done.wait()
+
+
+S = TypeVar("S", bound=ServedClient[Any])
+
+
+class Serving(ServerPeer[S]):
+    """A server that can be closed, and calls its clients by name, whatever event loop it is for."""
+
+    def __init__(self, entropy: Entropy, settings: ServerSettings, open_files: float | None = None) -> None:
+        super().__init__(entropy, settings, open_files)
+        self._state = State.OPEN
+        self._accepting: set[Listener] = set()
+        """Every listener that is not done."""
+        self._connections: set[S] = set()
+        """Whoever is on the line, let in or not."""
+        self._closed = self.new_bell()
+
+    def _tell(self, notice: Notice) -> None:
+        """Tell the observers; an adapter's log sees what they raise."""
+        self.notify(notice)
+
+    # --- Clients by name ----------------------------------------------------------
+
+    async def call(
+        self, identity: str, method: str, params: Any = None, *, timeout: Timeout = DEFAULT, no_reply: bool = False
+    ) -> Any:
+        """Call a method of the client that is connected under `identity`, as `RPCServerClient.call` does.
+
+        Raises:
+            NotConnected: nobody is, or they are leaving: nothing was written, and it is safe to try again.
+        """
+        client = self.get(identity)
+        if client is None:
+            raise NotConnected(f"{identity!r} is not connected")
+        return await client.call(method, params, timeout=timeout, no_reply=no_reply)
+
+    async def wait_for(self, identity: str) -> S:
+        """The client that is connected under `identity`, at once or when it arrives; give up by cancelling.
+
+        Raises:
+            NotConnected: the server closes, or is closed.
+        """
+        while (client := self.get(identity)) is None:
+            if self._state is not State.OPEN:
+                raise NotConnected(f"{identity!r} is not connected, and the server is closing")
+            bell = self.new_bell()
+            self._registry.expect(identity, bell)
+            try:
+                await bell.wait()
+            finally:
+                self._registry.forget(identity, bell)
+        return client
+
+    # --- Coming -------------------------------------------------------------------
+
+    def _listening(self, address: object, host: str | None, scope: Scope, *, secure: bool) -> Listener:
+        """Somebody can connect to `address` now, until `scope` is cancelled; `_stopped` must follow."""
+        listener = Listener(*listening_url(address, host, secure=secure), scope, self.new_bell())
+        self._accepting.add(listener)
+        return listener
+
+    def _stopped(self, listener: Listener) -> None:
+        listener.done.set()
+        self._accepting.discard(listener)
+        self._gone()
+
+    @contextmanager
+    def _visit(self, remote_address: str | None) -> Generator[Visit | None, None, None]:
+        """Within the block somebody is at the door; None if there is no room: close their byte stream then."""
+        visit = self.guard.arrive(self._options.door, remote_address)
+        if isinstance(visit, ConnectionRefused):
+            self._tell(visit)
+            yield None
+            return
+        try:
+            yield visit
+        finally:
+            self.guard.leave(visit)
+
+    @contextmanager
+    def _serving(self, client: S, visit: Visit) -> Generator[None, None, None]:
+        """Within the block the driver serves this client."""
+        client.visit = visit
+        self._connections.add(client)
+        if self._state is not State.OPEN:
+            client.feed(CloseRequested())
+        try:
+            yield
+        finally:
+            self._connections.discard(client)
+            self._gone()
+
+    # --- Closing ------------------------------------------------------------------
+
+    async def close(
+        self, code: int = 1001, reason: str = "", *, await_pending: bool = False, force: bool = False
+    ) -> None:
+        """Accept nobody any more, close every client as `RPCClient.close` does, and wait until all are gone."""
+        if self._state is State.OPEN:
+            self._state = State.CLOSING
+            self._tell(ServerClosing())
+        event = AbortRequested() if force else CloseRequested(code, reason, await_pending)
+        for client in tuple(self._connections):
+            client.feed(event)
+        for listener in tuple(self._accepting):
+            listener.scope.cancel()
+        self._registry.release()
+        self._gone()
+        await self._closed.wait()
+
+    def _gone(self) -> None:
+        """Somebody or something is gone; when all are, the server is closed, whoever still waits for it."""
+        if self._state is State.CLOSING and not self._connections and not self._accepting:
+            self._state = State.CLOSED
+            self._tell(ServerClosed())
+            self._closed.set()
+
+    async def wait_closed(self) -> None:
+        """Wait until the server has closed."""
+        await self._closed.wait()
