@@ -2,14 +2,14 @@
 
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import anyio
 import pytest
 import trio
 
-from ocpp_rpc_core import Accept, UnexpectedHTTPResponse
+from ocpp_rpc_core import Accept, State, UnexpectedHTTPResponse
 
 HEALTHY = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
 STARVING = """
@@ -19,7 +19,7 @@ import {library} as library
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 
 async def main():
-    async with adapter.RPCServer() as server:
+    async with adapter.RPCServer(door=adapter.Door({door})) as server:
         server.handle("Canary", lambda call: call.params)
         print((await server.listen(host="127.0.0.1")).url, flush=True)
         await server.wait_closed()
@@ -85,18 +85,23 @@ async def test_behind_an_http_listener(net):
 
 
 @pytest.mark.feature("S22")
+@pytest.mark.feature("B13")
 @pytest.mark.threat("T8")
-async def test_no_sockets_left(net):
-    """A server that cannot accept any more serves whom it has, and new ones once there is room."""
+@pytest.mark.parametrize("door", ["", "max_connections=None"])
+async def test_no_sockets_left(net, door):
+    """A server that cannot accept any more, or will not, serves whom it has, and new ones once there is room.
+
+    By default it lets in half as many as it may open files; without a limit the system has no more files for it.
+    """
     adapter = net.adapter.__name__
     library = "trio" if adapter == "ocpp_rpc_trio" else "anyio"
     backend = "" if library == "trio" else f", backend={net._backend!r}"
-    script = STARVING.format(adapter=adapter, library=library, backend=backend)
+    script = STARVING.format(adapter=adapter, library=library, backend=backend, door=door)
     with process_of(script) as process:
         try:
             url = (await anyio.to_thread.run_sync(process.stdout.readline)).decode().strip()
             with anyio.fail_after(10):
-                await starve(net, url)
+                await starve(net, url, refuses=not door)
         finally:
             process.kill()
 
@@ -106,22 +111,29 @@ def process_of(script):
     return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
-async def starve(net, url):
-    """Call while a hundred others connect, and once they have gone."""
+async def starve(net, url, *, refuses):
+    """Call while 120 others connect, and once they have gone."""
     port = int(url.rpartition(":")[2])
     async with net.RPCClient(url, "canary", reconnect=False) as canary:
         others = []
         try:
-            for n in range(100):
+            for n in range(120):
                 others.append(await anyio.connect_tcp("127.0.0.1", port))
                 if n % 10 == 0:
                     assert await canary.call("Canary", {"n": n}, timeout=1) == {"n": n}
             for n in range(10):
                 await anyio.sleep(0.02)
                 assert await canary.call("Canary", {"n": n}, timeout=1) == {"n": n}
+            if refuses:  # those for whom there was no room know it by now
+                with pytest.raises(anyio.EndOfStream):
+                    await others[-1].receive()
         finally:
             for stream in others:
                 await stream.aclose()
-        async with net.RPCClient(url, "late", reconnect=False, handshake_timeout=5) as late:
+        late = net.RPCClient(url, "late", reconnect=False, handshake_timeout=5, auto_connect=False)
+        async with late:
+            while late.state is not State.OPEN:  # until those who went have been missed
+                with suppress(ConnectionError):
+                    await late.connect()
             assert await late.call("Canary", {"n": 0}, timeout=1) == {"n": 0}
         assert await canary.call("Canary", {"n": -1}, timeout=1) == {"n": -1}

@@ -7,6 +7,7 @@ from math import inf, nan
 import pytest
 from hypothesis import given, strategies as st
 
+from ocpp_rpc_core._door import Door
 from ocpp_rpc_core.backoff import ExponentialBackoff
 from ocpp_rpc_core.config import ClientOptions, ServerOptions, message_ids, reconfigure, unlimited
 from ocpp_rpc_core.validation import create_validator, standard_validator
@@ -46,8 +47,16 @@ BOTH = {
     "repeated_ids": "accept",
     "identity_format": "any",
 }
-SERVER = {**BOTH, "call_timeout": 30, "compression": True, "authenticate": False, "hold_calls": False}
-SERVER["subprotocol_mismatch"] = "refuse"
+SERVER = {
+    **BOTH,
+    "call_timeout": 30,
+    "compression": True,
+    "authenticate": False,
+    "hold_calls": False,
+    "subprotocol_mismatch": "refuse",
+    "door": Door(),
+    "allowed_origins": (),
+}
 CLIENT = {
     **BOTH,
     "call_timeout": 60,
@@ -431,3 +440,15 @@ def test_of_the_other_role():
     """A server has no option of a client only."""
     with pytest.raises(TypeError, match="no option 'password'"):
         reconfigure(server(), {"password": "x"})
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T23")
+def test_impossible_doors():
+    """A door is a `Door`, and origins are a sequence."""
+    with pytest.raises(ValueError, match="allowed_origins must be a sequence of values, not the string"):
+        server(allowed_origins="https://csms.example")
+    for bad in (None, 10, {"max_connections": 10}):
+        with pytest.raises(ValueError, match="door must be a Door, not"):
+            server(door=bad)
+    assert server(door=Door(max_connections=3), allowed_origins=["*"]).allowed_origins == ("*",)

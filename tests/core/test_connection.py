@@ -55,6 +55,7 @@ def test_a_client_connects():
         a.Report(n.Connecting(("ocpp2.1", "ocpp1.6"))), a.OpenTransport("localhost", 80, secure=False)
     )
     assert (connection.state, connection.deadline) == (State.CONNECTING, 10)
+    assert connection.now == 0
     script.tell(e.ConnectRequested(2)).expect()
     expected = wire.request("/CP%201", "ocpp2.1, ocpp1.6", "User-Agent: ocpp-rpc-python\r\n")
     script.tell(e.TransportOpened()).expect(a.SendBytes(expected))

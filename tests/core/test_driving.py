@@ -3,13 +3,13 @@
 import os
 
 import pytest
+from support.stepping import Bell, Task
 
 from ocpp_rpc_core import actions as a, events as e, notices as n
 from ocpp_rpc_core._answers import CloseInfo
-from ocpp_rpc_core._lifecycle import State
 from ocpp_rpc_core.config import ClientOptions
 from ocpp_rpc_core.connection import Connection
-from ocpp_rpc_core.driving import Calling, Inbox, Questions, Serving
+from ocpp_rpc_core.driving import Calling, Inbox, Questions
 from ocpp_rpc_core.errors import CallTimeout, LocalProtocolError
 from ocpp_rpc_core.peer import ClientPeer
 
@@ -50,43 +50,6 @@ class TestInbox:
             inbox.feed(e.TransportClosed())
         inbox.feed(e.ConnectRequested(1))
         assert done
-
-
-class Bell:
-    """Rings; whoever waits for it is stepped by hand."""
-
-    rung = False
-
-    def set(self):
-        self.rung = True
-
-    async def wait(self):
-        while not self.rung:
-            await Turn()
-
-
-class Turn:
-    """What is awaited lets the test go on."""
-
-    def __await__(self):
-        yield
-
-
-class Task:
-    """A coroutine that the test steps."""
-
-    def __init__(self, coroutine):
-        self.coroutine = coroutine
-        self.step()
-
-    def step(self):
-        """Whether it has ended; `result` is then what it returned."""
-        try:
-            self.coroutine.send(None)
-        except StopIteration as end:
-            self.result = end.value
-            return True
-        return False
 
 
 class TestQuestions:
@@ -219,59 +182,3 @@ class TestCalling:
         driver.closed.set()
         assert task.step()
         assert task.result == CloseInfo(4001, "no, me")
-
-
-class Server(Serving):
-    """A server without an event loop."""
-
-    new_bell = Bell
-
-
-class Accepting:
-    """What a listener runs in."""
-
-    cancelled = False
-
-    def cancel(self):
-        self.cancelled = True
-
-
-class TestServing:
-    """The end of a server."""
-
-    @pytest.mark.parametrize(
-        ("options", "event"),
-        [
-            ({}, e.CloseRequested(1001, "")),
-            ({"code": 1012, "reason": "r", "await_pending": True}, e.CloseRequested(1012, "r", True)),
-            ({"force": True}, e.AbortRequested()),
-        ],
-    )
-    def test_it_closes_when_everybody_is_gone(self, options, event):
-        """Clients are told, listeners cancelled; it has closed once none is left, and says so once."""
-        server, client, accepting, heard = Server(bytes, {}), Driver(), Accepting(), []
-        server.on(n.ServerClosing, heard.append)
-        server.on(n.ServerClosed, heard.append)
-        server._connections.add(client)
-        server._accepting.add(accepting)
-        waiting, task, again = Task(server.wait_closed()), Task(server.close(**options)), Task(server.close(**options))
-        assert client.told == [event, event]
-        assert accepting.cancelled
-        server._connections.clear()
-        server._gone()
-        assert not task.step()
-        assert server._state is State.CLOSING
-        server._accepting.clear()
-        server._gone()
-        assert all([task.step(), again.step(), waiting.step()])
-        assert server._state is State.CLOSED
-        assert heard == [n.ServerClosing(), n.ServerClosed()]
-
-    def test_a_server_without_clients_closes_at_once(self):
-        """Nothing to wait for; and what leaves an open server does not close it."""
-        server = Server(bytes, {})
-        server._gone()
-        assert server._state is State.OPEN
-        task = Task(server.close())
-        assert task.result is None
-        assert server._state is State.CLOSED

@@ -238,6 +238,37 @@ def test_what_is_no_request_for_a_websocket(request_, answer):
     assert outcome.notice == n.UpgradeAborted(outcome.error, answer, None, None)
 
 
+@pytest.mark.threat("T23")
+@pytest.mark.parametrize(
+    ("origin", "allowed", "answer"),
+    [
+        (None, [], 101),
+        (None, ["https://csms.example"], 101),
+        ("https://evil.example", [], 403),
+        ("https://evil.example", ["https://csms.example"], 403),
+        ("https://csms.example.evil.example", ["https://csms.example"], 403),
+        ("http://csms.example", ["https://csms.example"], 403),
+        ("https://csms.example", ["https://a.example", "https://csms.example"], 101),
+        ("null", ["https://csms.example"], 403),
+        ("null", ["*"], 101),
+        ("*", [], 403),
+        ("", [], 403),
+        ("https://a.example\r\nOrigin: https://a.example", ["https://a.example"], 403),
+    ],
+)
+def test_web_pages(origin, allowed, answer):
+    """Who names an origin, as browsers do, is refused unless it is allowed; `auth` is not asked, observers are told."""
+    opening = answering(allowed_origins=allowed, authenticate=answer != 101)
+    head = wire.request(extra="" if origin is None else f"Origin: {origin}\r\n")
+    outcome = opening.receive(head)
+    if answer == 101:
+        assert isinstance(outcome, Established)
+    else:
+        assert status(outcome) == (403, "web pages of this origin may not connect")
+        assert outcome.notice == n.UpgradeAborted(outcome.error, 403, "CP1", opening.asked)
+        assert isinstance(outcome.error, errors.UpgradeRefused)
+
+
 @pytest.mark.threat("T4")
 def test_early_bytes_are_kept_within_a_limit():
     """Frames that come while the application decides are not lost, and not hoarded."""

@@ -7,6 +7,7 @@ import pytest
 
 from ocpp_rpc_core import events as e, notices as n
 from ocpp_rpc_core._answers import Accept, Reject
+from ocpp_rpc_core._door import Door
 from ocpp_rpc_core.config import ClientOptions
 from ocpp_rpc_core.connection import Connection
 from ocpp_rpc_core.server_peer import ServerPeer, ServerSidePeer, listening_url
@@ -16,14 +17,14 @@ def server(**settings):
     return ServerPeer(os.urandom, settings)
 
 
-def client(of, identity="CP1"):
+def client(of, identity="CP1", now=0.0):
     """The server's side of a connection whose request has been read."""
     peer = ServerSidePeer(of)
     station = Connection(ClientOptions(entropy=os.urandom, identity=identity))
     station.handle(e.ConnectRequested(1), 0.0)
     (request,) = station.handle(e.TransportOpened(), 0.0)
-    peer.connection.handle(e.TransportOpened("192.0.2.1"), 0.0)
-    peer.connection.handle(e.BytesReceived(request.data), 0.0)
+    peer.connection.handle(e.TransportOpened("192.0.2.1"), now)
+    peer.connection.handle(e.BytesReceived(request.data), now)
     return peer
 
 
@@ -106,6 +107,42 @@ class TestDecision:
         assert peer.decide(peer.handshake) is error
 
 
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T11")
+class TestRejectedTooOften:
+    def test_auth_is_not_asked_any_more(self):
+        """After so many rejections the answer is 429, until a window has passed since the first."""
+        it, asked = server(door=Door(max_rejections=2, rejection_window=60)), []
+        it.auth(lambda handshake: asked.append(handshake.identity) or Reject(401))
+        verdicts = []
+        for now in (0, 1, 2, 59, 60):
+            peer = client(it, now=float(now))
+            outcome = peer.decide(peer.handshake)
+            verdicts.append(peer.decided(outcome))
+        too_often = e.UpgradeRejected(429, "rejected too often; try again in a minute")
+        assert verdicts == [e.UpgradeRejected(401, "")] * 2 + [too_often] * 2 + [e.UpgradeRejected(401, "")]
+        assert asked == ["CP1"] * 3
+
+    @pytest.mark.parametrize("outcome", [Accept(), ValueError("the database is down"), None])
+    def test_what_is_no_rejection(self, outcome):
+        """Who is let in, or whom `auth` could not judge, has not been rejected."""
+        it = server(door=Door(max_rejections=1))
+        it.auth(lambda handshake: outcome)
+        for _ in range(5):
+            peer = client(it)
+            assert peer.decide(peer.handshake) is outcome
+            peer.decided(outcome)
+
+    def test_who_leaves_before_the_verdict_is_counted(self):
+        """Otherwise one could have any number of guesses judged at once."""
+        it = server(door=Door(max_rejections=3))
+        it.auth(lambda handshake: Accept())
+        peers = [client(it) for _ in range(5)]
+        outcomes = [peer.decide(peer.handshake) for peer in peers]
+        assert [isinstance(outcome, Reject) for outcome in outcomes] == [False] * 3 + [True] * 2
+        assert [outcome.status for outcome in outcomes[3:]] == [429, 429]
+
+
 class TestArrival:
     @pytest.mark.feature("S26")
     @pytest.mark.feature("S21")
@@ -134,7 +171,8 @@ class TestArrival:
         old.feed = wishes.append
         old.notify(n.Opened(None))
         new.notify(n.Opened(None))
-        assert wishes == [e.CloseRequested(1008, "this identity is connected elsewhere")]
+        assert wishes == [e.CloseRequested(1008, "replaced by a newer connection of this identity")]
+        assert it.get("CP1") is new
         old.notify(n.Closed(1008, ""))
         assert it.clients == (new,)
 
@@ -148,10 +186,53 @@ class TestArrival:
         new.feed = wishes.append
         old.notify(n.Opened(None))
         new.notify(n.Opened(None))
-        assert len(wishes) == 1
+        assert wishes == [e.CloseRequested(1008, "this identity is connected already")]
+        assert it.get("CP1") is old
         assert heard == [n.ClientConnected(old)]
         assert old.is_welcomed
         assert not new.is_welcomed
+
+    @pytest.mark.feature("B6")
+    def test_a_callback_for_duplicates(self):
+        """It sees both clients, handshakes and sessions included; if it fails, that is reported and logged."""
+        asked, failures, verdicts = [], [], ["allow", "refuse", "nonsense"]
+
+        def decide(newcomer, clients):
+            asked.append((newcomer.handshake.remote_address, newcomer.session, clients))
+            return verdicts.pop(0)
+
+        it = server(duplicates=decide)
+        it.on(n.ServerError, failures.append)
+        peers = [client(it) for _ in range(4)]
+        wishes = []
+        for number, peer in enumerate(peers):
+            peer.feed = wishes.append
+            peer.session = number
+            raised = peer.notify(n.Opened(None))
+            assert raised == [failure.error for failure in failures]
+        address = "192.0.2.1"
+        assert asked == [(address, number, tuple(peers[: min(number, 2)])) for number in (1, 2, 3)]
+        assert it.clients == tuple(peers[:2])
+        assert wishes == [e.CloseRequested(1008, "this identity is connected already")] * 2
+        assert [str(failure.error) for failure in failures] == [
+            "duplicates must return one of ('replace', 'refuse', 'allow'), not 'nonsense'"
+        ]
+        it.reconfigure(duplicates="allow")
+        assert client(it).notify(n.Opened(None)) == []
+        with pytest.raises(ValueError, match="duplicates"):
+            it.reconfigure(duplicates=3)
+
+    @pytest.mark.feature("B13")
+    @pytest.mark.threat("T8")
+    def test_who_was_let_in_is_no_stranger(self):
+        """Once it is open, its connection does not count as unauthenticated any more."""
+        it = server()
+        peer = client(it)
+        peer.visit = it.guard.arrive(Door(), None)
+        assert it.guard._outside == {peer.visit}
+        peer.notify(n.Opened(None))
+        assert it.guard._outside == set()
+        assert it.guard._visits == {peer.visit}
 
     def test_a_driver_must_attach_itself(self):
         """Without a driver nobody can be sent away: that is a mistake, not silence."""
