@@ -65,8 +65,8 @@ def _decode(segment: str) -> str:
 
 
 def _has_controls(text: str) -> bool:
-    """Whether `text` has control characters (C0, DEL, C1), which forge lines in logs."""
-    return any(char < " " or "\x7f" <= char <= "\x9f" for char in text)
+    """Whether `text` has control characters (C0, DEL, C1) or line separators, which forge lines in logs."""
+    return any(char < " " or "\x7f" <= char <= "\x9f" or char in "\u2028\u2029" for char in text)
 
 
 def identifier_problem(identity: str) -> str | None:

@@ -70,6 +70,8 @@ def test_the_last_segment_is_the_identity(target, endpoint, identity):
         "/a%0D%0Ab",
         "/%7F",
         "/%C2%85",
+        "/%E2%80%A8",
+        "/%E2%80%A9",
         "/a#b",
     ],
 )
