@@ -4,7 +4,7 @@ FOR_DRIVERS = frozenset(
     {
         *("connection", "feed", "new_bell", "notify", "router", "scope", "serve", "serves"),
         *("arrived", "client_options", "decide", "decided", "done"),
-        *("is_welcomed", "judge", "left", "welcome", "welcomed"),
+        *("is_welcomed", "judge", "left", "welcome", "welcomed", "attempt", "guard", "visit"),
     }
 )
 """What is public for those who write adapters, and no business of users."""
@@ -61,8 +61,9 @@ ATTRIBUTES: dict[str, dict[str, tuple[str, str]]] = {
 SERVER_HEAD = """# Server
 
 Import from `ocpp_rpc_anyio` or from `ocpp_rpc_trio`: names and signatures are the same. In the signatures `Handler` is
-a plain or async function that takes an [`InboundCall`](client.md#inboundcall) and returns the result, and `Event` is
-one of the [events](events.md). The options are [on a page of their own](options.md).
+a plain or async function that takes an [`InboundCall`](client.md#inboundcall) and returns the result, `Event` is one of
+the [events](events.md), and `DEFAULT` stands for the option `call_timeout`. The options are
+[on a page of their own](options.md).
 
 """
 SERVER_CLIENT = """

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import get_args
 
-from ocpp_rpc_core import _lifecycle as life, config, events, notices
+from ocpp_rpc_core import _door, _lifecycle as life, config, events, notices
 from ocpp_rpc_core.config import ClientOptions, ServerOptions
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -87,7 +87,17 @@ says why the default is what it is.
 SERVER_HEAD = """
 What `auth` and `on_client` need is set by registering the callback. One more option belongs to the server as a whole:
 `duplicates`, by default `"replace"`, says what happens when an identity connects twice: the newest connection wins
-(`"replace"`), the oldest wins (`"refuse"`), or all stay (`"allow"`).
+(`"replace"`), the oldest wins (`"refuse"`), all stay (`"allow"`), or a plain function of the newcomer and the clients
+that are there says which of it is to be done. [Call stations by name](../how-to/call-by-name.md) has an example.
+"""
+DOOR_HEAD = """
+### Door
+
+`Door(...)` takes numbers by name, and None for no limit. What it is for is told in
+[Guard the door](../how-to/guard-the-door.md).
+
+| field | default | meaning |
+|---|---|---|
 """
 
 
@@ -107,6 +117,10 @@ def options_page() -> str:
     for field in server:
         if field.name not in common:
             page += f"| `{field.name}` | {default(field)} | {plain(docs['ServerOptions', field.name])} |\n"
+    door = field_docs(_door)
+    page += DOOR_HEAD
+    for field in dataclasses.fields(_door.Door):
+        page += f"| `{field.name}` | {default(field)} | {plain(door['Door', field.name])} |\n"
     page += "\n## Client only\n\n| option | default | meaning |\n|---|---|---|\n"
     for field in client:
         if field.name not in common:

@@ -161,6 +161,9 @@ def server_page(adapter: Any = ocpp_rpc_anyio) -> str:
     for kind in (_answers.Accept, _answers.Reject):
         page += constructor(kind)
     page += section(_answers.Reject, "reject")
+    check = ocpp_rpc_core.check_password
+    page += f"\n## check_password\n\n```py\n{check.__name__}{parameters(check)} -> bool\n```\n\n"
+    page += documentation(check.__name__, check.__doc__)
     page += f"\n## Handshake\n\n{plain(_http.Handshake.__doc__ or '')}\n\n{fields(_http.Handshake, _http)}"
     page += f"\n## TLSInfo\n\n{plain(_http.TLSInfo.__doc__ or '')}\n\n{fields(_http.TLSInfo, _http)}"
     return page

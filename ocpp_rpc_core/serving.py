@@ -79,7 +79,14 @@ class Serving(ServerPeer[S]):
     # --- Clients by name ----------------------------------------------------------
 
     async def call(
-        self, identity: str, method: str, params: Any = None, *, timeout: Timeout = DEFAULT, no_reply: bool = False
+        self,
+        identity: str,
+        method: str,
+        params: Any = None,
+        *,
+        timeout: Timeout = DEFAULT,
+        no_reply: bool = False,
+        message_id: str | None = None,
     ) -> Any:
         """Call a method of the client that is connected under `identity`, as `RPCServerClient.call` does.
 
@@ -89,7 +96,7 @@ class Serving(ServerPeer[S]):
         client = self.get(identity)
         if client is None:
             raise NotConnected(f"{identity!r} is not connected")
-        return await client.call(method, params, timeout=timeout, no_reply=no_reply)
+        return await client.call(method, params, timeout=timeout, no_reply=no_reply, message_id=message_id)
 
     async def wait_for(self, identity: str) -> S:
         """The client that is connected under `identity`, at once or when it arrives; give up by cancelling.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from ocpp_rpc_core import (
     UpgradeAborted,
     UpgradeRefused,
     Verdict,
+    check_password,
 )
 
 from .adapters import Adapter
@@ -53,8 +53,7 @@ def parse_passwords(pairs: Sequence[str]) -> Passwords:
 
 def judge(handshake: Handshake, passwords: Passwords) -> Verdict:
     """Let those in whose password is right."""
-    wanted, given = passwords.get(handshake.identity), handshake.password
-    if wanted is None or given is None or not hmac.compare_digest(wanted, given):
+    if not check_password(handshake.password, passwords.get(handshake.identity)):
         return Reject(401, "unknown identity or wrong password")
     return Accept()
 

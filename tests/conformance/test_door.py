@@ -22,7 +22,6 @@ from ocpp_rpc_core import (
     UpgradeAborted,
     check_password,
 )
-from ocpp_rpc_core.events import TransportOpened
 
 STRANGERS = "too many connections that are not let in yet"
 ENDED = (anyio.EndOfStream, anyio.BrokenResourceError)
@@ -166,8 +165,9 @@ async def test_everybody(env):
 async def test_of_one_address(env, monkeypatch):
     """Sixteen strangers from one address do not keep out who comes from another."""
     address = "192.0.2.1"
-    monkeypatch.setattr(env.adapter.server, "transport_opened", lambda stream: TransportOpened(address))
     async with env.RPCServer() as server:
+        visit = server._visit
+        monkeypatch.setattr(server, "_visit", lambda unknown: visit(address))
         heard, line = gathered(server, ConnectionRefused), env.line(server)
         silent = [await line.stream() for _ in range(16)]
         await env.until(lambda: len(server.guard._outside) == 16)

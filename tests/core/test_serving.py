@@ -70,8 +70,8 @@ class TestByName:
         """It goes to the client of that identity, as if made there."""
         server = Server(bytes, {})
         client, other = served(server), served(server, "CP2")
-        assert Task(server.call("CP1", "X", {"a": 1}, timeout=3, no_reply=True)).result == 42
-        assert client._attached.told == [e.CallRequested(1, "X", {"a": 1}, 3, no_reply=True)]
+        assert Task(server.call("CP1", "X", {"a": 1}, timeout=3, no_reply=True, message_id="7")).result == 42
+        assert client._attached.told == [e.CallRequested(1, "X", {"a": 1}, 3, no_reply=True, message_id="7")]
         assert other._attached.told == []
 
     @pytest.mark.feature("B6")

@@ -12,6 +12,7 @@ from typing import get_args
 import pytest
 
 from ocpp_rpc_core import _settings, actions, events, notices
+from ocpp_rpc_core._door import Door
 from ocpp_rpc_core._lifecycle import MOVES, Phase, Trigger
 from ocpp_rpc_core.config import ClientOptions, ServerOptions
 
@@ -100,6 +101,9 @@ def test_the_page_of_events_is_complete():
 def test_the_page_of_options_is_complete():
     """Every option that an adapter takes is there, and no other."""
     page = text(DOCS / "reference" / "options.md")
+    door = page[page.index("### Door") : page.index("## Client only")]
+    assert re.findall(r"^\| `(\w+)` \|", door, re.MULTILINE) == [field.name for field in dataclasses.fields(Door)]
+    page = page.replace(door, "")
     rows = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
     taken = {
         name
