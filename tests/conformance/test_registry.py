@@ -233,7 +233,7 @@ async def test_barrier(env, policy, end):
             try:
                 await anyio.sleep_forever()
             finally:
-                with anyio.CancelScope(shield=True):
+                with anyio.move_on_after(100, shield=True):
                     await release.wait()
                 ended.append(client)
 
