@@ -30,6 +30,7 @@ TYPE_CHECKERS = ("mypy~=2.4", "pyright==1.1.414")
 # The peers of the interoperability tests, and where the schemas come from.
 NPM_PEERS = ("ocpp-rpc@2", "ws@8")
 PYPI_PEERS = ("ocpp>=2.1,<3", "websockets>=15")
+PLOTTER = "matplotlib>=3.9"
 NPM_SCHEMAS = "ocpp-rpc@2.2.1"
 PYPI_SCHEMAS = "ocpp==2.1.0"
 
@@ -147,7 +148,7 @@ def check_contents(session: nox.Session, sdist: Path, built: Path) -> None:
     modules = {name for name in project_files(*PACKAGES) if name.endswith((".py", "/py.typed"))}
     copies = {f"ocpp_rpc_core/_schemas/{path.name}" for path in (ROOT / "schemas").glob("*.json")}
     missing = (modules | set(GENERATED) | copies) - shipped
-    missing |= {path for path in project_files("schemas", "tests", "docs") if path not in sources}
+    missing |= {path for path in project_files("schemas", "tests", "docs", "benchmarks") if path not in sources}
     if missing:
         session.error(f"missing from the archives: {', '.join(sorted(missing))}")
     strays = sorted({name.partition("/")[0] for name in shipped if ".dist-info/" not in name} - set(PACKAGES))
@@ -189,6 +190,14 @@ def prove(session: nox.Session, kind: str) -> None:
     levels = [f"tests/{level}" for level in ("core", "rules", "conformance")]
     session.run("pytest", "-q", "-n", "auto", "-m", kind, f"--proof={record}", *levels, success_codes=[0, 1])
     session.run("python", str(ROOT / "tests" / "support" / "proof.py"), kind, record)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """How fast we are, beside others in the same run; `-- quick` for a look, `-- --help` for the rest."""
+    session.install("-e", ".[all]", *PYPI_PEERS, PLOTTER)
+    modules = npm_install(session, *NPM_PEERS)
+    session.run("python", "-m", "benchmarks", *session.posargs, env={"NODE_PATH": str(modules)})
 
 
 @nox.session

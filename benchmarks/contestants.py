@@ -1,0 +1,87 @@
+"""Who is compared: how each is started, what it needs, and what it cannot do."""
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from .payloads import MESSAGES
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """An implementation that speaks to itself: the same on both ends."""
+
+    name: str
+    label: str
+    """How tables call it."""
+    needs: tuple[str, ...] = ()
+    """Python packages without which it cannot run."""
+    one_at_a_time: bool = False
+    """Whether a connection has one call in flight at most, and the others wait."""
+    usual: bool = True
+    """Whether it takes part if nobody is named."""
+
+    @property
+    def missing(self) -> str | None:
+        """What it needs and is not there."""
+        if self.name == REFERENCE:
+            if shutil.which("node") is None:
+                return "node"
+            return None if (_node_modules() / "ocpp-rpc").is_dir() else "the npm package ocpp-rpc"
+        return next((name for name in self.needs if find_spec(name) is None), None)
+
+    @property
+    def command(self) -> list[str]:
+        """What starts one end."""
+        if self.name == REFERENCE:
+            return ["node", "--expose-gc", str(HERE / "node" / "end.js")]
+        return [sys.executable, "-m", "benchmarks.end", self.name]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What it runs in."""
+        if self.name != REFERENCE:
+            return dict(os.environ)
+        messages = json.dumps({name: asdict(message) for name, message in MESSAGES.items()})
+        return {**os.environ, "NODE_PATH": str(_node_modules()), "BENCH_MESSAGES": messages}
+
+
+def _node_modules() -> Path:
+    return Path(os.environ.get("OCPP_RPC_NODE_MODULES") or os.environ.get("NODE_PATH") or "node_modules")
+
+
+REFERENCE = "node"
+"""The one that ratios are to."""
+
+_OTHERS = ("ocpp", "websockets", "anyio")
+CONTESTANTS = (
+    Contestant("trio", "ours, trio", ("trio",)),
+    Contestant("trio-speed", "ours, trio + orjson", ("trio", "orjson")),
+    Contestant("anyio", "ours, anyio on asyncio", ("anyio",)),
+    Contestant("anyio-uvloop", "ours, anyio on uvloop + orjson", ("anyio", "uvloop", "orjson")),
+    Contestant("anyio-trio", "ours, anyio on trio", ("anyio", "trio"), usual=False),
+    Contestant("node", "npm ocpp-rpc"),
+    Contestant("ocpp", "PyPI ocpp", _OTHERS, one_at_a_time=True),
+    Contestant("ocpp-tuned", "PyPI ocpp, tuned", _OTHERS, one_at_a_time=True),
+)
+BY_NAME = {contestant.name: contestant for contestant in CONTESTANTS}
+
+
+def chosen(names: str | None) -> list[Contestant]:
+    """Those named, with commas between; or the usual ones.
+
+    Raises:
+        ValueError: nobody is called so.
+    """
+    if names is None:
+        return [contestant for contestant in CONTESTANTS if contestant.usual]
+    unknown = sorted(set(names.split(",")) - set(BY_NAME))
+    if unknown:
+        raise ValueError(f"there is no contestant {', '.join(unknown)}; there are {', '.join(BY_NAME)}")
+    return [contestant for contestant in CONTESTANTS if contestant.name in names.split(",")]
