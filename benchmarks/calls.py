@@ -62,7 +62,7 @@ def measure(
         for kind in kinds:
             for contestant in contestants:
                 say(f"warming up: {kind} {contestant.name}")
-                _cell(pairs[contestant.name], kind, SHAPES["c32"], WARM_UP)
+                _cell(pairs[contestant.name], kind, SHAPES["c32"], min(WARM_UP, 2 * seconds))
         for number in range(rounds):
             for kind in kinds:
                 for shape in shapes:
@@ -80,7 +80,7 @@ def _cell(pair: Ends, kind: str, shape: Shape, seconds: float) -> tuple[float, .
     workers = shape.connections * shape.in_flight
     client, server = pair.client, pair.server
     client.ask("open", port=pair.port, protocol=protocol, connections=shape.connections, in_flight=shape.in_flight)
-    client.ask("run", kind=kind, workers=workers, seconds=min(0.2, seconds / 3))  # warm up
+    client.ask("run", kind=kind, workers=workers, seconds=min(0.12, seconds / 3))  # warm up
     before = server.ask("cpu")["cpu"]
     told = client.ask("run", kind=kind, workers=workers, seconds=seconds)
     used = server.ask("cpu")["cpu"] - before

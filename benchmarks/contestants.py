@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,6 +26,8 @@ class Contestant:
     """Whether a connection has one call in flight at most, and the others wait."""
     usual: bool = True
     """Whether it takes part if nobody is named."""
+    tree: Path | None = None
+    """Another checkout to run it from; None for this one."""
 
     @property
     def missing(self) -> str | None:
@@ -33,7 +35,7 @@ class Contestant:
         if self.name == REFERENCE:
             if shutil.which("node") is None:
                 return "node"
-            return None if (_node_modules() / "ocpp-rpc").is_dir() else "the npm package ocpp-rpc"
+            return None if (node_modules() / "ocpp-rpc").is_dir() else "the npm package ocpp-rpc"
         return next((name for name in self.needs if find_spec(name) is None), None)
 
     @property
@@ -41,18 +43,19 @@ class Contestant:
         """What starts one end."""
         if self.name == REFERENCE:
             return ["node", "--expose-gc", str(HERE / "node" / "end.js")]
-        return [sys.executable, "-m", "benchmarks.end", self.name]
+        return [sys.executable, "-m", "benchmarks.end", self.name.partition("@")[0]]
 
     @property
     def environment(self) -> dict[str, str]:
         """What it runs in."""
         if self.name != REFERENCE:
-            return dict(os.environ)
+            return {**os.environ, "PYTHONPATH": str(HERE.parent)}  # for a tree that has no `benchmarks`
         messages = json.dumps({name: asdict(message) for name, message in MESSAGES.items()})
-        return {**os.environ, "NODE_PATH": str(_node_modules()), "BENCH_MESSAGES": messages}
+        return {**os.environ, "NODE_PATH": str(node_modules()), "BENCH_MESSAGES": messages}
 
 
-def _node_modules() -> Path:
+def node_modules() -> Path:
+    """Where the npm packages are."""
     return Path(os.environ.get("OCPP_RPC_NODE_MODULES") or os.environ.get("NODE_PATH") or "node_modules")
 
 
@@ -73,6 +76,21 @@ CONTESTANTS = (
 BY_NAME = {contestant.name: contestant for contestant in CONTESTANTS}
 
 
+def named(name: str) -> Contestant:
+    """The one of this name; with `@` and a folder behind, as it is in that other checkout of the project.
+
+    Raises:
+        ValueError: nobody is called so.
+    """
+    plain, _, folder = name.partition("@")
+    if plain not in BY_NAME or (folder and not Path(folder, "ocpp_rpc_core").is_dir()):
+        raise ValueError(f"there is no contestant {name}; there are {', '.join(BY_NAME)}")
+    found = BY_NAME[plain]
+    if not folder:
+        return found
+    return replace(found, name=name, label=f"{found.label}, {folder}", tree=Path(folder).resolve())
+
+
 def chosen(names: str | None) -> list[Contestant]:
     """Those named, with commas between; or the usual ones.
 
@@ -81,7 +99,4 @@ def chosen(names: str | None) -> list[Contestant]:
     """
     if names is None:
         return [contestant for contestant in CONTESTANTS if contestant.usual]
-    unknown = sorted(set(names.split(",")) - set(BY_NAME))
-    if unknown:
-        raise ValueError(f"there is no contestant {', '.join(unknown)}; there are {', '.join(BY_NAME)}")
-    return [contestant for contestant in CONTESTANTS if contestant.name in names.split(",")]
+    return [named(name) for name in dict.fromkeys(names.split(","))]

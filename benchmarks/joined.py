@@ -37,7 +37,7 @@ class Joined:
         self.outcomes: dict[int, Any] = {}
         """What became of each call, by token."""
         self.held: list[tuple[Connection, e.Event]] | None = None
-        """What the server shall hear later, if the calls are to stay under way."""
+        """What has been sent and shall arrive with the next `step`; None: it arrives at once."""
         self.now = 0.0
         self.tokens = itertools.count(1)
         self.tell(self.client, e.ConnectRequested(next(self.tokens)))
@@ -72,8 +72,8 @@ class Joined:
         else:
             self.tell(other, event)
 
-    def deliver(self) -> None:
-        """Let everything arrive that was held."""
-        held, self.held = self.held, None
+    def step(self) -> None:
+        """Let everything arrive that was held; what comes of it is held in turn."""
+        held, self.held = self.held, []
         for connection, event in held or ():
             self.tell(connection, event)

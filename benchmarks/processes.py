@@ -26,6 +26,7 @@ class Process:
         self._process = subprocess.Popen(
             contestant.command,
             env=contestant.environment,
+            cwd=contestant.tree,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",

@@ -1,14 +1,17 @@
 """How results are shown: Markdown tables, the same on a terminal and on the page."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .calls import SHAPES
-from .contestants import BY_NAME, REFERENCE
+from .contestants import REFERENCE, named
+from .goals import goals
+from .idle import SHOWN_FROM
 from .payloads import MESSAGES
-from .stats import middle, ratio, spread
+from .stats import growth, middle, ratio, spread
 
 Row = dict[str, Any]
+Results = dict[str, Any]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -19,9 +22,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def number(value: float) -> str:
     """A number with three digits that mean something, or all of those before the point."""
-    if value >= 100:
+    if abs(value) >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def with_spread(values: Sequence[float]) -> str:
@@ -31,11 +34,11 @@ def with_spread(values: Sequence[float]) -> str:
 
 def label(name: str) -> str:
     """What a contestant is called, with a mark if a connection of it has one call in flight at most."""
-    contestant = BY_NAME[name]
+    contestant = named(name)
     return contestant.label + (" †" if contestant.one_at_a_time else "")
 
 
-def rates(rows: Sequence[Row]) -> str:
+def rates(results: Results) -> str:
     """Calls per second, and in brackets the ratio to the reference in the same round."""
 
     def cell(row: Row, cells: dict[str, Row]) -> str:
@@ -44,26 +47,34 @@ def rates(rows: Sequence[Row]) -> str:
             text += f" ({ratio(row['rate'], cells[REFERENCE]['rate']):.2f} ×)"
         return text
 
-    return _by_contestant(rows, cell)
+    return _by_contestant(results["calls"], cell)
 
 
-def costs(rows: Sequence[Row]) -> str:
-    """Microseconds of processor per call: server + client."""
-    return _by_contestant(
-        rows, lambda row, _: f"{number(middle(row['server_us']))} + {number(middle(row['client_us']))}"
-    )
+def costs(results: Results) -> str:
+    """Microseconds of processor per call, server + client, and in brackets the ratio of the sums."""
+
+    def total(row: Row) -> list[float]:
+        return [sum(both) for both in zip(row["server_us"], row["client_us"], strict=True)]
+
+    def cell(row: Row, cells: dict[str, Row]) -> str:
+        text = " + ".join(number(middle(row[name])) for name in ("server_us", "client_us"))
+        if REFERENCE in cells:
+            text += f" ({ratio(total(row), total(cells[REFERENCE])):.2f} ×)"
+        return text
+
+    return _by_contestant(results["calls"], cell)
 
 
-def latencies(rows: Sequence[Row]) -> str:
+def latencies(results: Results) -> str:
     """Milliseconds until the answer is there: p50 / p99."""
 
     def cell(row: Row, _: object) -> str:
         return " / ".join(number(middle(row[name]) / 1000) for name in ("p50_us", "p99_us"))
 
-    return _by_contestant(rows, cell)
+    return _by_contestant(results["calls"], cell)
 
 
-def _by_contestant(rows: Sequence[Row], cell: Any) -> str:
+def _by_contestant(rows: Sequence[Row], cell: Callable[[Row, dict[str, Row]], str]) -> str:
     names = list(dict.fromkeys(row["who"] for row in rows))
     cells: dict[tuple[str, str], dict[str, Row]] = {}
     for row in rows:
@@ -78,10 +89,85 @@ def _by_contestant(rows: Sequence[Row], cell: Any) -> str:
     return table(["", *(label(name) for name in names)], lines)
 
 
-def core(figures: dict[str, list[float]]) -> str:
-    """The core alone beside the textbook's way: microseconds per call through both sides."""
+def idle(results: Results) -> str:
+    """What connections cost that do nothing."""
+    head = ["", "KB each", "after one call", "connects/s", "first call, ms, p50 / p99", "server µs per call"]
     lines = []
-    for name, message in MESSAGES.items():
-        ours, book = figures[f"{name} core"], figures[f"{name} textbook"]
-        lines.append([message.name, with_spread(ours), with_spread(book), f"{ratio(book, ours):.2f} ×"])
-    return table(["", "core, µs", "textbook, µs", "faster by"], lines)
+    for row in results["idle"]:
+        if row["connections"] >= SHOWN_FROM:
+            first = " / ".join(number(middle(row[name]) / 1000) for name in ("first_p50_us", "first_p99_us"))
+            shown = [number(middle(row[name])) for name in ("kb", "kb_called", "connects", "server_us")]
+            lines.append([f"{row['connections']:,} × {named(row['who']).label}", *shown[:3], first, shown[3]])
+    return table(head, lines)
+
+
+def core(results: Results) -> str:
+    """The core alone beside the textbook's way: microseconds per call through both sides."""
+    return _beside(
+        ["", "core, µs", "textbook, µs", "faster by", "core with the extra `speed`, µs", "faster by"], results, "calls"
+    )
+
+
+def parts(results: Results) -> str:
+    """The parts of the core beside the libraries that do the same."""
+    return _beside(["", "ours, µs", "theirs, µs", "faster by", "ours with `speed`, µs", "faster by"], results, "parts")
+
+
+def _beside(head: Sequence[str], results: Results, key: str) -> str:
+    lines = []
+    for plain, speed in zip(results["core_plain"][key], results["core_speed"][key], strict=True):
+        lines.append(
+            [
+                plain["name"],
+                with_spread(plain["ours"]),
+                with_spread(plain["theirs"]),
+                f"{ratio(plain['theirs'], plain['ours']):.2f} ×",
+                with_spread(speed["ours"]),
+                f"{ratio(speed['theirs'], speed['ours']):.2f} ×",
+            ]
+        )
+    return table(head, lines)
+
+
+def cold(results: Results) -> str:
+    """Milliseconds of what is done for the first time."""
+    return table(["", "ms"], [[name, with_spread(values)] for name, values in results["cold"].items()])
+
+
+SERIES = {
+    "call": ("a call, by connections that have theirs by turns", "µs"),
+    "queue": ("queueing a call, by calls that wait", "µs"),
+    "turn": ("a queued call's turn, there and back, by calls that wait", "µs"),
+    "cancel": ("cancelling a waiting call, by calls that wait", "µs"),
+    "settle": ("settling a call, by calls in flight", "µs"),
+    "validate": ("validating a charging profile, per period, by periods", "µs"),
+}
+"""What grows, or should not."""
+
+
+def grown(results: Results) -> str:
+    """Cost at each size, and how many times the first the greatest is."""
+    lines = []
+    for name, (text, unit) in SERIES.items():
+        figures = {int(size): middle(values) for size, values in results["growth"][name].items()}
+        shown = ", ".join(f"{size:,}: {number(value)}" for size, value in figures.items())
+        lines.append([f"{text}, {unit}", shown, f"{growth(list(figures.values())):.2f} ×"])
+    return table(["", "size: cost", "greatest : first"], lines)
+
+
+def reached(results: Results) -> str:
+    """Every goal for which there is a measurement, and how far we are."""
+    lines = []
+    for goal in goals(results):
+        if goal.measured is None:
+            continue
+        sign = "≤ " if goal.at_most else "≥ "
+        bounds = [f"{sign}{bound:g} {goal.unit}" for bound in (goal.floor, goal.goal)]
+        lines.append([goal.text, *bounds, f"{number(goal.measured)} {goal.unit}", goal.verdict])
+    return table(["", "floor", "goal", "measured", "reached"], lines)
+
+
+def machine(results: Results) -> str:
+    """When it was measured, and on what."""
+    about = results["about"]
+    return table(["", ""], [[name, str(value)] for name, value in about.items()])

@@ -1,0 +1,50 @@
+"""The page of results: which of its tables are made from which part of the results, and how they get there."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from . import tables
+
+DOCS = Path(__file__).parents[1] / "docs" / "explanation"
+PAGE = DOCS / "performance.md"
+RESULTS = DOCS / "bench.json"
+
+Results = dict[str, Any]
+TABLES: dict[str, tuple[str, Callable[[Results], str]]] = {
+    "machine": ("about", tables.machine),
+    "rates": ("calls", tables.rates),
+    "costs": ("calls", tables.costs),
+    "latencies": ("calls", tables.latencies),
+    "idle": ("idle", tables.idle),
+    "core": ("core_plain", tables.core),
+    "parts": ("core_plain", tables.parts),
+    "cold": ("cold", tables.cold),
+    "growth": ("growth", tables.grown),
+    "goals": ("about", tables.reached),
+}
+"""By the name in the page's comments: the part of the results without which there is no table, and its maker."""
+
+_BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def made(results: Results) -> dict[str, str]:
+    """The tables that these results give."""
+    return {name: make(results) for name, (part, make) in TABLES.items() if part in results}
+
+
+def filled(page: str, results: Results) -> str:
+    """The page with the tables of these results in place of its own; the others stay."""
+    found = made(results)
+
+    def fill(block: re.Match[str]) -> str:
+        opening, name, closing = block.groups()
+        return f"{opening}\n{found[name]}\n\n{closing}" if name in found else block[0]
+
+    return _BLOCK.sub(fill, page)
+
+
+def names(page: str) -> list[str]:
+    """The tables that the page has, in order."""
+    return [name for _, name, _ in _BLOCK.findall(page)]
