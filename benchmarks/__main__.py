@@ -33,13 +33,14 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="of which the median is taken (5)")
     parser.add_argument("--seconds", type=float, help="of measuring, per round and cell (0.5)")
     parser.add_argument("--json", type=Path, help="a file to write the results to")
-    parser.add_argument("--save", action="store_true", help="keep the results, and make the page and its plots")
+    parser.add_argument("--save", action="store_true", help="keep the results of a whole run, and make page and plots")
     parser.add_argument("--plot", action="store_true", help="measure nothing: make page and plots from what is kept")
     asked = parser.parse_args(given)
     asked.rounds = asked.rounds or (2 if asked.quick else 5)
     asked.seconds = asked.seconds or (0.12 if asked.quick else 0.5)
-    if asked.save and any(contestant.tree for contestant in asked.who):
-        parser.error("what is kept is of this checkout only")
+    whole = (list(PARTS), list(MESSAGES), list(calls.SHAPES), chosen(None))
+    if asked.save and (asked.quick or (asked.parts, asked.only, asked.shape, asked.who) != whole):
+        parser.error("what is kept is one whole run; use --json for others")
     asked.sizes = (1, 100, 1000) if asked.quick else idle.SIZES
     return asked
 
@@ -127,14 +128,14 @@ def main(given: list[str]) -> None:
     if asked.plot:
         made(json.loads(page.RESULTS.read_text("utf-8")))
         return
+    if asked.save and (missing := [contestant.missing for contestant in asked.who if contestant.missing]):
+        sys.exit(f"what is kept is one whole run, and these are not there: {', '.join(missing)}")
     results = measured(asked)
     for name, text in page.made(results).items():
         print(f"\n{name}\n\n{text}")
     if asked.json:
         asked.json.write_text(json.dumps(results), "utf-8")
     if asked.save:
-        kept = json.loads(page.RESULTS.read_text("utf-8")) if page.RESULTS.exists() else {}
-        results = {**kept, **results}
         page.RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
         made(results)
 

@@ -16,16 +16,20 @@ PACKAGES = ("anyio", "trio", "wsproto", "h11", "fastjsonschema", "orjson", "uvlo
 
 def about(rounds: int, seconds: float) -> dict[str, Any]:
     """What a reader needs in order to judge the numbers."""
-    return {
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    found = {
         "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores{_memory()}",
-        "load before": f"{os.getloadavg()[0]:.1f}",
+        "machine": f"{platform.system()} {platform.machine()}, {cores} cores{_memory()}",
+        "load before": f"{load:.1f}",
         "rounds": rounds,
         "seconds per round and cell": seconds,
         "Python": platform.python_version(),
         "Node": _node(),
         "packages": ", ".join(f"{name} {_version(name)}" for name in PACKAGES) + _npm(),
     }
+    if load > cores / 2:
+        found["beware"] = "the machine was busy: believe the processor times, and none of the others"
+    return found
 
 
 def _memory() -> str:

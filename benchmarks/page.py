@@ -1,5 +1,7 @@
 """The page of results: which of its tables are made from which part of the results, and how they get there."""
 
+import hashlib
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from . import tables
 DOCS = Path(__file__).parents[1] / "docs" / "explanation"
 PAGE = DOCS / "performance.md"
 RESULTS = DOCS / "bench.json"
+PLOTS = ("performance-calls.svg", "performance-growth.svg")
 
 Results = dict[str, Any]
 TABLES: dict[str, tuple[str, Callable[[Results], str]]] = {
@@ -43,6 +46,12 @@ def filled(page: str, results: Results) -> str:
         return f"{opening}\n{found[name]}\n\n{closing}" if name in found else block[0]
 
     return _BLOCK.sub(fill, page)
+
+
+def digest(results: Results) -> str:
+    """Stands for these results in what is made of them."""
+    text = json.dumps(results, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def names(page: str) -> list[str]:

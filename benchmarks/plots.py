@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from .calls import SHAPES
 from .contestants import named
+from .page import PLOTS, digest
 from .payloads import MESSAGES
 from .stats import middle
 from .tables import SERIES
@@ -36,11 +37,12 @@ mpl.rcParams.update(
 def draw(results: Results, folder: Path) -> list[Path]:
     """Write the pictures that these results give."""
     written = []
-    for name, part, make in (("calls", "calls", _calls), ("growth", "growth", _growth)):
+    for name, part, make in zip(PLOTS, ("calls", "growth"), (_calls, _growth), strict=True):
         if part in results:
             figure = make(results)
-            path = folder / f"performance-{name}.svg"
-            figure.savefig(path, metadata={"Date": None, "Creator": None}, bbox_inches="tight")
+            path = folder / name
+            about = {"Date": None, "Creator": None, "Description": digest(results)}
+            figure.savefig(path, metadata=about, bbox_inches="tight")
             plt.close(figure)
             # As `git diff --check` and editors like it.
             path.write_text("\n".join(line.rstrip() for line in path.read_text().splitlines()) + "\n")

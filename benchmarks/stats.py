@@ -19,12 +19,6 @@ def ratio(values: Sequence[float], reference: Sequence[float]) -> float:
     return median(value / other for value, other in zip(values, reference, strict=True))
 
 
-def percentile(values: Sequence[float], part: float) -> float:
-    """What this part (0 to 1) of the values, of which there is at least one, is not above."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
-
-
 def growth(values: Sequence[float]) -> float:
     """How many times the first value the greatest one is."""
     return max(values) / values[0]

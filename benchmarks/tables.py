@@ -170,4 +170,4 @@ def reached(results: Results) -> str:
 def machine(results: Results) -> str:
     """When it was measured, and on what."""
     about = results["about"]
-    return table(["", ""], [[name, str(value)] for name, value in about.items()])
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in about.items())])

@@ -3,6 +3,8 @@
 import dataclasses
 import importlib.util
 import inspect
+import json
+import platform
 import re
 import subprocess
 import sys
@@ -25,6 +27,9 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SPEC = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
 generate = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(generate)
+
+sys.path.append(str(ROOT))  # behind whatever is installed
+bench = importlib.import_module("benchmarks.page")
 
 
 def text(path):
@@ -125,6 +130,36 @@ def test_the_page_of_the_lifecycle_is_complete():
     moves = {(start.name, end.name, trigger.name) for (start, trigger), end in MOVES.items()}
     ends = {(phase.name, "CLOSED", Trigger.END.name) for phase in Phase}
     assert arrows == moves - ends | {("PARTING", "CLOSED", "END")}
+
+
+# --- Performance -------------------------------------------------------------------
+
+
+RESULTS = json.loads(text(bench.RESULTS))
+
+
+def test_the_page_of_performance_shows_what_was_measured():
+    """Its tables are those that the results give, all of them, and no other."""
+    page = text(bench.PAGE)
+    assert sorted(bench.names(page)) == sorted(bench.made(RESULTS)) == sorted(bench.TABLES)
+    assert bench.filled(page, RESULTS) == page, "run `nox -s bench -- --plot`"
+
+
+@pytest.mark.parametrize("name", bench.PLOTS)
+def test_the_plots_show_what_was_measured(name):
+    """They say of which results they were made, and are no burden to the repository."""
+    plot = text(bench.DOCS / name)
+    assert bench.digest(RESULTS) in plot, "run `nox -s bench -- --plot`"
+    assert len(plot) < 100_000
+
+
+def test_the_results_tell_nothing_of_the_machine_but_its_class():
+    """No path and no name of a host or user."""
+    kept = text(bench.RESULTS)
+    assert "/" not in kept
+    assert platform.node() not in kept
+    assert set(RESULTS) == {part for part, _ in bench.TABLES.values()} | {"core_speed"}
+    assert not any("@" in row["who"] for row in RESULTS["calls"] + RESULTS["idle"])
 
 
 # --- What else the pages say ----------------------------------------------------------
