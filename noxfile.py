@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tarfile
 import tempfile
 import zipfile
@@ -33,6 +34,10 @@ PYPI_PEERS = ("ocpp>=2.1,<3", "websockets>=15")
 PLOTTER = "matplotlib>=3.9"
 NPM_SCHEMAS = "ocpp-rpc@2.2.1"
 PYPI_SCHEMAS = "ocpp==2.1.0"
+
+# The Autobahn suite runs on CPython 2.7 only, for which later versions of virtualenv make no environment.
+AUTOBAHN = "autobahntestsuite==25.10.1"
+VIRTUALENV = "virtualenv<20.22"
 
 
 @nox.session
@@ -169,6 +174,38 @@ def interop(session: nox.Session) -> None:
     session.install("-e", ".[all]", *TEST_TOOLS, *PYPI_PEERS)
     modules = npm_install(session, *NPM_PEERS)
     session.run("pytest", "tests/interop", *session.posargs, env={"NODE_PATH": str(modules)})
+
+
+@nox.session
+def autobahn(session: nox.Session) -> None:
+    """The Autobahn suite: our server and client speak WebSocket to the letter; skipped without a CPython 2.7."""
+    python2 = find_python2()
+    if python2 is None:
+        session.skip("the Autobahn suite needs a CPython 2.7: on PATH, in pyenv, or named by PY27")
+    session.install("-e", ".[all]")
+    folder = session.cache_dir.resolve() / "autobahn"
+    wstest = folder / "env" / "bin" / "wstest"
+    if not wstest.exists():
+        session.install(VIRTUALENV)
+        session.run("virtualenv", "-q", "-p", python2, str(folder / "env"))
+        session.run(str(folder / "env" / "bin" / "pip"), "install", "-q", AUTOBAHN, external=True)
+    script = str(ROOT / "tests" / "autobahn" / "suite.py")
+    session.run("python", script, str(wstest), str(folder / "reports"), *session.posargs)
+
+
+def find_python2() -> str | None:
+    """A CPython 2.7 that starts: the one that PY27 names, one of pyenv's, or the one on PATH."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = [os.environ.get("PY27"), *map(str, pyenv.glob("versions/2.7.*/bin/python")), shutil.which("python2.7")]
+    ask = "import platform; print(platform.python_implementation() + platform.python_version())"
+    for path in filter(None, found):
+        try:
+            answer = subprocess.run([path, "-c", ask], capture_output=True, check=True, text=True).stdout
+        except (OSError, subprocess.CalledProcessError):  # pyenv's shims are there even if their Python is not
+            continue
+        if answer.startswith("CPython2.7."):
+            return path
+    return None
 
 
 @nox.session
