@@ -39,6 +39,10 @@ PYPI_SCHEMAS = "ocpp==2.1.0"
 AUTOBAHN = "autobahntestsuite==25.10.1"
 VIRTUALENV = "virtualenv<20.22"
 
+ATHERIS = "atheris>=3,<4"
+FUZZ_TARGETS = ("request", "response", "server_frames", "client_frames", "text", "connection")
+"""Functions of tests/fuzz/targets.py."""
+
 
 @nox.session
 def tests(session: nox.Session) -> None:
@@ -206,6 +210,20 @@ def find_python2() -> str | None:
         if answer.startswith("CPython2.7."):
             return path
     return None
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Search with atheris, for 60 seconds in all or as many as given, for bytes that break a promise of the core."""
+    numbers = [word for word in session.posargs if word.isdecimal()]
+    targets = [word for word in session.posargs if word not in numbers] or FUZZ_TARGETS
+    seconds = int(numbers[0]) if numbers else 60
+    session.install("-e", ".[all]", ATHERIS)
+    folder = session.cache_dir.resolve() / "fuzz"
+    script = str(ROOT / "tests" / "fuzz" / "search.py")
+    for target in targets:
+        share = str(max(1, seconds // len(targets)))
+        session.run("python", script, target, share, str(folder), env={"PYTHONPATH": str(ROOT / "tests")})
 
 
 @nox.session
