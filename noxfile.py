@@ -227,6 +227,16 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def chaos(session: nox.Session) -> None:
+    """Faults on real sockets: bad lines, killed and stopped processes, a reconnect storm, a soak of some seconds."""
+    soak = [word for word in session.posargs if word.isdecimal()] or ["5"]
+    rest = [word for word in session.posargs if not word.isdecimal()]
+    session.install("-e", ".[all]", *CORE_TEST_TOOLS)
+    files = sorted(str(path) for path in (ROOT / "tests" / "chaos").glob("*_*.py"))
+    session.run("pytest", "-q", "-s", "--soak", soak[0], *rest, *files)
+
+
+@nox.session
 def features(session: nox.Session) -> None:
     """A table of all features: the tests that prove each, and the back-ends these passed on; what works has some."""
     prove(session, "feature")

@@ -1,0 +1,180 @@
+"""Stations that connect, call, suffer and come back, for minutes: nothing of it may stay behind.
+
+`--soak 600` makes it ten minutes for each adapter.
+"""
+
+import gc
+import os
+import random
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import linear_regression
+
+import anyio
+from chaos.proxy import CHUNK, Proxy
+from support.env import open_files
+
+from ocpp_rpc_core import ConnectionLost, ExponentialBackoff, HandshakeError, NotConnected, State
+
+STATIONS, CALLS = 25, 20
+PROTOCOLS = ["ocpp1.6"]
+PING = 2.0
+WARM = 2
+"""Rounds until caches and the allocator have what they need."""
+MAX_GROWTH = 5.0
+"""Megabytes that the process may grow by after that; what leaks at each connection passes it soon."""
+MAX_SLOPE = 0.01
+"""Of the memory, per minute; judged when the soak takes at least two minutes."""
+
+
+@dataclass
+class Sample:
+    """What there is between two rounds, when every station has closed."""
+
+    at: float
+    tasks: int
+    files: int
+    objects: int
+    memory: float
+    """Resident, in megabytes."""
+
+
+def sample():
+    """What there is now."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    memory = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return Sample(
+        time.monotonic(), len(anyio.get_running_tasks()), open_files(), len(gc.get_objects()), round(memory, 2)
+    )
+
+
+async def call_often(station, tally):
+    """So many calls that are answered; what is lost on the way is called again."""
+    answered = 0
+    while answered < CALLS:
+        try:
+            params = {"n": answered, "text": "x" * random.randrange(300)}
+            assert await station.call("Echo", params) == params
+            answered += 1
+            tally["answered"] += 1
+        except ConnectionLost:
+            tally["lost"] += 1
+
+
+async def suffer(ours, proxy, server, station, tally):
+    """One random fault."""
+    fault = random.choice(["reset", "server closes", "call given up", "slow handler cut", "close in the middle"])
+    tally[fault] += 1
+    match fault:
+        case "reset" if lines := proxy.lines:
+            proxy.reset(random.choice(lines))
+        case "server closes" if clients := server.clients:
+            await random.choice(clients).close(1001, "soak")
+        case "call given up":
+            with anyio.move_on_after(0.01):
+                await call_in_vain(station)
+        case "slow handler cut":
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(call_in_vain, station)
+                await anyio.sleep(0.02)
+                proxy.reset(*proxy.lines)
+        case "close in the middle":
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(call_in_vain, station)
+                await anyio.sleep(0.01)
+                await station.close()
+            await connect(station, tally)
+        case _:
+            pass
+
+
+async def call_in_vain(station):
+    """A call that may be under way when the connection ends."""
+    with suppress(ConnectionLost, NotConnected):
+        await station.call("Sleep")
+
+
+async def connect(station, tally):
+    """Connect, and try again when the line is cut right then."""
+    while station.state is not State.OPEN:
+        try:
+            await station.connect()
+        except (OSError, HandshakeError):
+            tally["cut while connecting"] += 1
+
+
+async def life(ours, proxy, server, number, tally):
+    """One station, from its first connection to its end."""
+    station = ours.RPCClient(
+        f"ws://127.0.0.1:{proxy.port}",
+        f"CP{number}",
+        protocols=PROTOCOLS,
+        ping_interval=PING,
+        compression=number % 2 == 0,
+        backoff=ExponentialBackoff(initial=0.02, maximum=0.3),
+        auto_connect=False,
+    )
+    async with station:
+        await connect(station, tally)
+        await call_often(station, tally)
+        await suffer(ours, proxy, server, station, tally)
+        await call_often(station, tally)
+
+
+async def stutter(proxy):
+    """The line is whole, or slices, or stands still for a moment."""
+    while True:
+        proxy.up.piece, proxy.down.piece = (random.choice([1, 50, CHUNK, CHUNK]) for _ in range(2))
+        way = random.choice([proxy.up, proxy.down])
+        way.frozen = random.random() < 0.2
+        await anyio.sleep(random.uniform(0.01, 0.1))
+        way.frozen = False
+        await anyio.sleep(random.uniform(0.1, 0.5))
+
+
+async def test_nothing_stays_behind(ours, soak_seconds):
+    """Memory, tasks and descriptors are after many rounds what they were after the first few."""
+    random.seed(1)
+    tally, samples = Counter(), []
+    async with ours.RPCServer(protocols=PROTOCOLS, ping_interval=PING) as server:
+        server.handle("Echo", lambda call: call.params)
+        server.handle("Sleep", lambda call: anyio.sleep(0.5))
+        listener = await server.listen(0, "127.0.0.1")
+        with Proxy(listener.port) as proxy:
+            until = time.monotonic() + soak_seconds
+            while time.monotonic() < until or len(samples) < 2 * WARM:
+                async with anyio.create_task_group() as trouble:
+                    trouble.start_soon(stutter, proxy)
+                    async with anyio.create_task_group() as stations:
+                        for number in range(STATIONS):
+                            stations.start_soon(life, ours, proxy, server, number, tally)
+                    trouble.cancel_scope.cancel()
+                proxy.up.frozen = proxy.down.frozen = False
+                await ours.until(lambda: not server.clients and not server._connections and not proxy.lines)
+                await anyio.sleep(0.05)
+                samples.append(sample())
+    judge(ours.name, samples, tally)
+
+
+def judge(name, samples, tally):
+    """Compare the rounds after the first few with one another, and say what was measured."""
+    warm = samples[WARM - 1 :]
+    first, last = warm[0], warm[-1]
+    minutes = [(one.at - first.at) / 60 for one in warm]
+    slope, _ = linear_regression(minutes, [one.memory for one in warm])
+    print(
+        f"\n{name}: {len(samples)} rounds of {STATIONS} stations in {samples[-1].at - samples[0].at:.0f} s; "
+        f"{dict(sorted(tally.items()))}\n"
+        f"memory {first.memory:.1f} MB, then {last.memory:.1f} MB, {slope:+.3f} MB a minute; "
+        f"objects {first.objects}, then {last.objects}; tasks {last.tasks}, descriptors {last.files}"
+    )
+    assert {one.tasks for one in warm} == {first.tasks}
+    assert {one.files for one in warm} == {first.files}
+    assert last.objects <= first.objects * 1.01
+    assert last.memory - first.memory < MAX_GROWTH
+    if minutes[-1] >= 2:
+        assert slope < MAX_SLOPE * first.memory
