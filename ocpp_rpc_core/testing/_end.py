@@ -8,7 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, assert_never, final
 
 from ocpp_rpc_core import actions as a, events as e
-from ocpp_rpc_core._answers import Verdict, answer_event, verdict_event
+from ocpp_rpc_core._answers import Verdict, answer_event, attempt, verdict_event
 from ocpp_rpc_core._http import Handshake
 from ocpp_rpc_core.connection import Connection
 from ocpp_rpc_core.notices import Notice
@@ -16,7 +16,7 @@ from ocpp_rpc_core.notices import Notice
 from ._link import Way
 
 if TYPE_CHECKING:
-    from ._pair import Pair
+    from ._world import World
 
 
 class Pending(Enum):
@@ -29,9 +29,9 @@ PENDING = Pending.PENDING
 
 @final
 class End:
-    """One connection of a `Pair`, and whatever its adapter would know of it."""
+    """One connection, and whatever its adapter would know of it."""
 
-    def __init__(self, connection: Connection, pair: Pair) -> None:
+    def __init__(self, connection: Connection, world: World) -> None:
         self.connection = connection
         self.outcomes: dict[int, object] = {}
         """What became of each call, send and connect, by token: the result, or the exception."""
@@ -43,7 +43,7 @@ class End:
         """The handlers that were cancelled."""
         self.asked: Handshake | None = None
         """Who waits for the verdict of `auth`."""
-        self._pair = pair
+        self._world = world
         self._inbox: deque[e.Event] = deque()
         self._busy = False
         self._ways: tuple[Way, Way] | None = None  # in and out
@@ -65,14 +65,19 @@ class End:
 
     def call(self, method: str, params: Any = None, *, timeout: float | None = None, no_reply: bool = False) -> int:
         """Call the peer; the outcome will be in `outcomes` under the token returned."""
-        token = self._pair.token()
+        token = self._world.token()
         self.tell(e.CallRequested(token, method, {} if params is None else params, timeout, no_reply))
         return token
 
     def ask(self, method: str, params: Any = None) -> Any:
-        """Call the peer, deliver everything, and return the result or raise the error."""
+        """Call the peer, deliver everything, and return the result or raise the error.
+
+        Raises:
+            AssertionError: there is no outcome yet; `call` and look at `outcomes` later.
+        """
         token = self.call(method, params)
-        self._pair.deliver()
+        self._world.deliver()
+        assert token in self.outcomes, f"{method} has no outcome yet"
         outcome = self.outcomes[token]
         if isinstance(outcome, Exception):
             raise outcome
@@ -100,7 +105,7 @@ class End:
         self._busy = True
         try:
             while self._inbox:
-                for action in self.connection.handle(self._inbox.popleft(), self._pair.now):
+                for action in self.connection.handle(self._inbox.popleft(), self._world.now):
                     self._perform(action)
         finally:
             self._busy = False
@@ -115,10 +120,12 @@ class End:
         elif self._ways is not None:
             incoming, outgoing = self._ways
             if self._closing and outgoing.empty:
-                outgoing.send(e.TransportClosed(), self._pair.now)
+                outgoing.send(e.TransportClosed(), self._world.now)
                 event = e.TransportClosed()
             else:
-                event = incoming.take(self._pair.now, limit)
+                event = incoming.take(self._world.now, limit)
+                if isinstance(event, e.TransportClosed):
+                    outgoing.send(e.TransportClosed(), self._world.now)  # who hears the end ends, too
             if isinstance(event, e.TransportClosed):
                 self._ways = None
         if event is None:
@@ -149,16 +156,16 @@ class End:
         match action:
             case a.SendBytes(data):
                 if self._ways is not None and not self._closing:
-                    self._ways[1].send(e.BytesReceived(data), self._pair.now)
+                    self._ways[1].send(e.BytesReceived(data), self._world.now)
             case a.OpenTransport():
-                self._pair.dialling = True
+                self._world.dialling = True
             case a.CloseTransport():
                 self._closing = True
             case a.AbortTransport():
                 self._abort()
             case a.DecideUpgrade(handshake):
                 self.asked = handshake
-                verdict = PENDING if self._pair.auth is None else self._pair.auth(handshake)
+                verdict = PENDING if self._world.auth is None else self._world.auth(handshake)
                 if verdict is not PENDING:
                     self.decide(verdict)
             case a.CancelUpgrade():
@@ -181,20 +188,16 @@ class End:
         if self._ways is not None:
             incoming, outgoing = self._ways
             incoming.cut()
-            outgoing.cut_short(e.TransportClosed(ConnectionResetError("aborted")), self._pair.now)
+            outgoing.cut_short(e.TransportClosed(ConnectionResetError("aborted")), self._world.now)
             self._ways = None
             self._news.append(e.TransportClosed())
-        elif self._pair.dialling:
-            self._pair.dialling = False
+        elif self._world.dialling:
+            self._world.dialling = False
             self.fail(ConnectionAbortedError("aborted"))
 
     def _start(self, call: a.StartHandler) -> None:
-        assert callable(call.handler), f"the handler of {call.method} must be a plain function"
         self.running[call.request_id] = call
-        try:
-            answer = call.handler(call)
-        except Exception as error:  # noqa: BLE001 - the application's, and the peer shall hear of it
-            answer = error
+        answer = attempt(call.handler, call) if callable(call.handler) else call.handler
         if answer is not PENDING:
             self.answer(call.request_id, answer)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import final
@@ -13,7 +14,7 @@ from ocpp_rpc_core.events import BytesReceived, TransportClosed
 @final
 @dataclass(slots=True)
 class Conditions:
-    """What one direction of a link is like; may be changed at any time."""
+    """What one direction of a link is like; may be changed at any time, and counts from the next `deliver`."""
 
     delay: float = 0.0
     """Seconds that whatever is sent from now on is under way."""
@@ -24,17 +25,27 @@ class Conditions:
     stuck: bool = False
     """Whether the receiver does not read: bytes wait for it, and the sender cannot finish writing."""
 
+    def heal(self) -> None:
+        """Be as at first."""
+        self.delay, self.piece, self.lost, self.stuck = 0.0, inf, False, False
+
 
 @final
 class Way:
     """One direction of one byte stream: bytes come out in the order in which they went in."""
 
-    __slots__ = ("_conditions", "_dead", "_sent")
+    __slots__ = ("_conditions", "_dead", "_sent", "broken", "changed", "size")
 
     def __init__(self, conditions: Conditions) -> None:
         self._conditions = conditions
         self._sent: deque[tuple[float, BytesReceived | TransportClosed]] = deque()
         self._dead = False
+        self.broken = False
+        """Whether a sender can know that nothing gets through any more."""
+        self.size = 0
+        """Bytes under way."""
+        self.changed: Callable[[], None] | None = None
+        """Called when something was sent, taken or lost."""
 
     @property
     def empty(self) -> bool:
@@ -50,12 +61,23 @@ class Way:
         """Send bytes, or the end of the stream."""
         if not (self._dead or self._conditions.lost):
             earliest = self._sent[-1][0] if self._sent else now  # nothing overtakes
-            self._sent.append((max(earliest, now + self._conditions.delay), event))
+            self._append(event, max(earliest, now + self._conditions.delay))
 
     def cut(self) -> None:
         """Lose what is under way, and all that is sent later."""
-        self._sent.clear()
+        self._lose()
         self._dead = True
+
+    def cut_short(self, end: TransportClosed, now: float) -> None:
+        """Lose what is under way; the receiver hears only that the stream has ended."""
+        self._lose()
+        self.send(end, now)
+
+    def break_off(self, error: Exception, now: float) -> None:
+        """Lose what is under way, and all that is sent later; both the sender and the receiver find out."""
+        self._lose()
+        self._dead = self.broken = True
+        self._append(TransportClosed(error), now)
 
     def take(self, now: float, limit: float = inf) -> BytesReceived | TransportClosed | None:
         """What has arrived by now: bytes (joined, at most `limit`), the end of the stream, or None."""
@@ -66,16 +88,30 @@ class Way:
             if isinstance(event, TransportClosed):
                 if data:
                     break
-                self._sent.clear()
+                self._lose()
                 return event
             taken = event.data[: int(min(room - len(data), len(event.data)))]
             data += taken
             self._sent.popleft()
             if len(taken) < len(event.data):
                 self._sent.appendleft((at, BytesReceived(event.data[len(taken) :])))
-        return BytesReceived(data) if data else None
+        if not data:
+            return None
+        self.size -= len(data)
+        self._tell()
+        return BytesReceived(data)
 
-    def cut_short(self, end: TransportClosed, now: float) -> None:
-        """Lose what is under way; the receiver hears only that the stream has ended."""
+    def _append(self, event: BytesReceived | TransportClosed, at: float) -> None:
+        self._sent.append((at, event))
+        if isinstance(event, BytesReceived):
+            self.size += len(event.data)
+        self._tell()
+
+    def _lose(self) -> None:
         self._sent.clear()
-        self.send(end, now)
+        self.size = 0
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.changed is not None:
+            self.changed()

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
 from dataclasses import replace
-from math import inf
-from typing import final
+from typing import Literal, final
 
 from ocpp_rpc_core import events as e
-from ocpp_rpc_core._answers import Verdict
-from ocpp_rpc_core._http import Handshake
-from ocpp_rpc_core.config import ClientOptions, Entropy, ServerOptions
+from ocpp_rpc_core.config import ClientOptions, ServerOptions
 from ocpp_rpc_core.connection import Connection
 from ocpp_rpc_core.router import Router
 
-from ._end import End, Pending
-from ._link import Conditions, Way
-
-Auth = Callable[[Handshake], Verdict | Pending]
-
-
-def counting_entropy(seed: int = 0) -> Entropy:
-    """Bytes that count up from `seed`: no chance at all, yet never twice the same."""
-    numbers = itertools.count(seed)
-    return lambda size: (next(numbers) % 256**size).to_bytes(size, "big")
+from ._end import End
+from ._link import Way
+from ._world import Auth, World, counting_entropy
 
 
 @final
-class Pair:
+class Pair(World):
     """A client and its server, joined by a simulated link.
 
-    Nothing happens by itself: `deliver` lets everything happen that has arrived, `advance` moves the clock
-    and stops wherever something falls due.  Handlers are plain functions of a `StartHandler`, registered in
-    `at_client` and `at_server`; they return the result, raise, or return `PENDING`.
+    Handlers are plain functions of a `StartHandler`, registered in `at_client` and `at_server`; they return
+    the result, raise, or return `PENDING`.  What is no function is itself the answer.
     """
 
     def __init__(
@@ -43,25 +30,17 @@ class Pair:
         *,
         auth: Auth | None = None,
     ) -> None:
-        self.now = 0.0
-        """Seconds on the virtual clock."""
+        super().__init__(auth)
         self.at_client = Router()
         self.at_server = Router()
-        self.to_client = Conditions()
-        self.to_server = Conditions()
         self.listening: bool | None = True
         """Whether an attempt to connect succeeds (True), is refused (False) or stays unanswered (None)."""
-        self.auth = auth
-        """Decides on each client; without it they wait for `End.decide` if the options say `authenticate`."""
-        self.dialling = False
-        """Whether the client waits for a byte stream."""
         options = ClientOptions(entropy=counting_entropy(1), identity="CP1") if client is None else client
         self.client = End(Connection(options, self.at_client), self)
         self.servers: list[End] = []
         """The server's side of every connection there ever was."""
         self.server_options = ServerOptions(entropy=counting_entropy(2)) if server is None else server
         """For connections to come; `auth` turns `authenticate` on."""
-        self._tokens = itertools.count(1)
 
     @property
     def server(self) -> End:
@@ -73,21 +52,12 @@ class Pair:
         """All of them, the client first."""
         return (self.client, *self.servers)
 
-    def token(self) -> int:
-        """A new token for a request of the application's."""
-        return next(self._tokens)
-
     def connect(self) -> int:
         """Ask for the connection and deliver everything; return the token of the request."""
         token = self.token()
         self.client.tell(e.ConnectRequested(token))
         self.deliver()
         return token
-
-    def deliver(self) -> None:
-        """Let everything that has arrived happen, and what comes of it, until all is quiet."""
-        while self.dial() or any(end.receive() for end in self.ends):
-            pass
 
     def dial(self) -> bool:
         """Answer an attempt to connect; False if there is none, or no answer."""
@@ -107,25 +77,20 @@ class Pair:
         self.client.join(down, up)
         return True
 
-    def advance(self, seconds: float) -> None:
-        """Let time pass, with a tick exactly at each deadline and everything delivered when it arrives."""
-        until = self.now + seconds
-        self.deliver()
-        while (at := min((t for end in self.ends if (t := end.next) is not None), default=inf)) <= until:
-            self.now = max(self.now, at)
-            for end in self.ends:
-                self._tick(end)
-            self.deliver()
-        self.now = until
+    def _step(self) -> bool:
+        return self.dial() or super()._step()
 
-    def _tick(self, end: End) -> None:
-        deadline = end.connection.deadline
-        if deadline is not None and deadline <= self.now:
-            end.tell(e.Tick())
-            later = end.connection.deadline
-            assert later is None or later > self.now, f"a tick at {self.now} left the deadline at {later}"
+    # --- Faults ---------------------------------------------------------------
 
-    def cut(self, error: Exception | None = None) -> None:
-        """Break the byte stream; both ends notice, and what was under way is lost."""
-        for end in self.ends:
-            end.lose(error)
+    def half_open(self, gone: Literal["client", "server"] = "client", error: Exception | None = None) -> None:
+        """Break the byte stream at one end only; the other does not notice, and hears nothing any more."""
+        (self.client if gone == "client" else self.server).lose(error)
+
+    def stop(self) -> None:
+        """The server dies: every connection breaks, and new ones are refused until `start`."""
+        self.listening = False
+        self.cut()
+
+    def start(self) -> None:
+        """The server is back."""
+        self.listening = True

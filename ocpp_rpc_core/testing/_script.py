@@ -47,8 +47,7 @@ class Script(Generic[Told, Asked]):
 
     def tell(self, event: Told) -> Script[Told, Asked]:
         """Feed one event."""
-        if self._open:
-            self.expect()
+        self.done()
         self._told = event
         self.actions = list(self._machine.handle(event, self.now))
         self._open = bool(self.actions)
@@ -73,6 +72,15 @@ class Script(Generic[Told, Asked]):
                 f"(- expected, + asked for):\n{difference}"
             )
         return self
+
+    def done(self) -> None:
+        """Nothing else may have happened.
+
+        Raises:
+            AssertionError: the last event led to actions that nobody has looked at.
+        """
+        if self._open:
+            self.expect()
 
     def skip(self) -> Script[Told, Asked]:
         """Do not look at what the last event led to."""

@@ -2,7 +2,7 @@
 
 import anyio
 import pytest
-from support.env import gathered
+from support.env import carry, gathered
 from support.raw import Raw
 
 from ocpp_rpc_core import (
@@ -163,7 +163,6 @@ async def test_a_stream_with_bytes_already_read(env, cut):
     """What was read from the stream before it was handed over counts, however much of it."""
     async with env.RPCServer() as server:
         server.handle("X", lambda call: {"n": 1})
-        line = env.line(server)
         near, there = env.pair()
         client = env.RPCClient("ws://host", "CP1")
         client._dial = env.dial_to(near)
@@ -176,7 +175,7 @@ async def test_a_stream_with_bytes_already_read(env, cut):
                 tasks.start_soon(server.handle_stream, stream, asked[:size])
                 if asked[size:]:
                     await back.send(asked[size:])
-                tasks.start_soon(line.join, there, back)
+                tasks.start_soon(carry, there, back)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(serve)

@@ -19,7 +19,8 @@ LOADS_NONE_OF = {"asyncio", "socket", "ssl", "trio", "anyio", "logging"}
 IMPORTS_NONE_OF = LOADS_NONE_OF | {"time", "random", "threading", "secrets", "select", "selectors", "uuid"}
 ONLY_IN = {"wsproto": {"_websocket", "_deflate"}, "h11": {"_handshake", "_handshake_client"}}
 
-COMMAND_LINE = {"cli", "__main__"}
+ASIDE = {"cli", "__main__", "testing"}
+"""What an adapter has beside its driver, client and server: the command line, which serves both, and the test kit."""
 
 MODULE_LINES = 300
 ADAPTER_CODE_LINES = 450
@@ -173,8 +174,8 @@ def test_adapter_knows_no_other_adapter(adapter: str) -> None:
 
 
 def driver_sources(adapter: str) -> list[Path]:
-    """The modules of an adapter without its command line, which serves both."""
-    return sorted(path for path in (ROOT / adapter).rglob("*.py") if not COMMAND_LINE & set(dotted(path).split(".")))
+    """The modules of an adapter without what it has aside."""
+    return sorted(path for path in (ROOT / adapter).rglob("*.py") if not ASIDE & set(dotted(path).split(".")))
 
 
 def test_every_core_module_has_a_floor() -> None:
@@ -211,7 +212,7 @@ def test_core_module_is_short(path: Path) -> None:
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_adapter_is_small(adapter: str) -> None:
-    """An adapter, without its command line, stays small enough to be written anew in an afternoon."""
+    """An adapter, without its command line and test kit, stays small enough to be written anew in an afternoon."""
     lines = {path.stem: code_lines(path) for path in driver_sources(adapter)}
     for name, most in FAST_LANE.items():
         assert lines.pop(name, 0) <= most

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import anyio
 import trio
 from anyio.lowlevel import checkpoint
-from trio.testing import MockClock
 
+from ocpp_rpc_anyio import testing as anyio_testing
 from ocpp_rpc_core.events import TransportOpened
+from ocpp_rpc_core.testing._line import line_pair
+from ocpp_rpc_trio import testing as trio_testing
 
-from .pipes import AnyioStream, TrioStream, pair
 from .raw import Raw
-from .virtual import VirtualLoop
 
 ADAPTERS = {
     "trio": ("ocpp_rpc_trio", "trio"),
@@ -38,17 +38,12 @@ class Env:
         module, self._backend = ADAPTERS[name]
         self.adapter = importlib.import_module(module)
         self.RPCClient, self.RPCServer = self.adapter.RPCClient, self.adapter.RPCServer
-        self._native = TrioStream if module == "ocpp_rpc_trio" else AnyioStream
+        self._testing = trio_testing if module == "ocpp_rpc_trio" else anyio_testing
         self._real = real
 
     def run(self, body):
         """Run a test's body to its end, and check that it leaves nothing behind."""
-        options = {}
-        if not self._real:
-            options = {"loop_factory": VirtualLoop}
-            if self._backend == "trio":
-                options = {"clock": MockClock(autojump_threshold=0)}
-        anyio.run(self._run, body, backend=self._backend, backend_options=options)
+        (anyio if self._real else anyio_testing).run(self._run, body, backend=self._backend)
         if self._real:
             gc.collect()  # what was not closed warns now, in the test whose fault it is
 
@@ -72,7 +67,7 @@ class Env:
 
     def unix_dial(self, path):
         """A way to dial that leads to a Unix socket."""
-        is_trio = self._native is TrioStream
+        is_trio = self._testing is trio_testing
 
         async def dial(target):
             connect = trio.open_unix_socket if is_trio else anyio.connect_unix
@@ -110,7 +105,12 @@ class Env:
 
     def pair(self):
         """Two ends of a stream: the adapter's and the test's."""
-        return pair(self._native)
+        near, far = line_pair(anyio.current_time)
+        return self._testing.MemoryStream(near), anyio_testing.MemoryStream(far)
+
+    def native_pair(self):
+        """Two ends of a stream, both for the adapter."""
+        return self._testing.memory_streams()
 
 
 class Joined(NamedTuple):
@@ -151,33 +151,15 @@ class Line:
             raise self.refusal
         if self.dead:
             await anyio.sleep_forever()
-        near, there = self._env.pair()
-        self._streams.append(there)
         if self._server is None:
+            near, there = self._env.pair()
             self._arrived.append(there)
             self._arrival.set()
         else:
-            far, back = self._env.pair()
-            self._env.spawn(self.join, there, back)
-            self._env.spawn(self._server.handle_stream, far)
+            near, there = self._env.native_pair()
+            self._env.spawn(self._server.handle_stream, there)
+        self._streams.append(near)
         return near, TransportOpened()
-
-    async def join(self, one, other):
-        """Carry bytes between two ends, until both are done or one breaks."""
-
-        async def copy(source, sink):
-            try:
-                while True:
-                    await sink.send(await source.receive())
-            except anyio.EndOfStream:
-                await sink.send_eof()
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-                one.cut()
-                other.cut()
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(copy, one, other)
-            tasks.start_soon(copy, other, one)
 
     def cut(self):
         """Break every stream that was made."""
@@ -206,6 +188,19 @@ class Line:
     async def raw(self, identity="CP1", protocols=(), headers=()):
         """A WebSocket to the server, with the test as the client."""
         return await Raw.connect(await self.stream(), identity, protocols, headers)
+
+
+async def carry(one, other):
+    """Carry bytes between two streams of anyio's, until both have ended."""
+
+    async def copy(source, sink):
+        async for data in source:
+            await sink.send(data)
+        await sink.send_eof()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(copy, one, other)
+        tasks.start_soon(copy, other, one)
 
 
 def open_files():
