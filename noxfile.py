@@ -237,6 +237,13 @@ def chaos(session: nox.Session) -> None:
 
 
 @nox.session
+def deep(session: nox.Session) -> None:
+    """The state machine over two connections, 50,000 times, with its statistics; `-- planted` plants bugs instead."""
+    session.install("-e", ".", *CORE_TEST_TOOLS)
+    session.run("python", str(ROOT / "tests" / "support" / "deep.py"), *session.posargs)
+
+
+@nox.session
 def features(session: nox.Session) -> None:
     """A table of all features: the tests that prove each, and the back-ends these passed on; what works has some."""
     prove(session, "feature")
