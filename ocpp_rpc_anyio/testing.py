@@ -21,20 +21,30 @@ from ocpp_rpc_core.testing._line import Line, TaskLine, line_pair
 from .client import RPCClient
 
 T = TypeVar("T")
+WEEK = 7 * 24 * 3600.0
+"""Seconds."""
 
 
-def run(main: Callable[..., Awaitable[T]], *args: object, backend: str = "asyncio") -> T:
+def run(main: Callable[..., Awaitable[T]], *args: object, limit: float = WEEK, backend: str = "asyncio") -> T:
     """Run `main(*args)` on a clock that jumps to the next timer whenever every task waits.
 
     Hours take milliseconds.  Not for real sockets, whose bytes would come too late.
+
+    Raises:
+        TimeoutError: it has not ended after `limit` seconds of that clock.
     """
+
+    async def limited() -> T:
+        with anyio.fail_after(limit):
+            return await main(*args)
+
     if backend == "trio":
         from trio.testing import MockClock  # noqa: PLC0415 - it need not be there
 
         options: dict[str, Any] = {"clock": MockClock(autojump_threshold=0)}
     else:
         options = {"loop_factory": _JumpingLoop}
-    return anyio.run(main, *args, backend=backend, backend_options=options)
+    return anyio.run(limited, backend=backend, backend_options=options)
 
 
 async def until(condition: Callable[[], object], limit: float = 60.0) -> None:

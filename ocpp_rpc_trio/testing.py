@@ -20,14 +20,25 @@ from ocpp_rpc_core.testing._line import CAPACITY, Line, TaskLine, line_pair
 from .client import RPCClient
 
 T = TypeVar("T")
+WEEK = 7 * 24 * 3600.0
+"""Seconds."""
 
 
-def run(main: Callable[..., Awaitable[T]], *args: object) -> T:
+def run(main: Callable[..., Awaitable[T]], *args: object, limit: float = WEEK) -> T:
     """Run `main(*args)` on a clock that jumps to the next timer whenever every task waits.
 
     Hours take milliseconds.  Not for real sockets, whose bytes would come too late.
+
+    Raises:
+        TimeoutError: it has not ended after `limit` seconds of that clock.
     """
-    return trio.run(main, *args, clock=MockClock(autojump_threshold=0))
+
+    async def limited() -> T:
+        with trio.move_on_after(limit):
+            return await main(*args)
+        raise TimeoutError(f"it has not ended within {limit:g} s")
+
+    return trio.run(limited, clock=MockClock(autojump_threshold=0))
 
 
 async def until(condition: Callable[[], object], limit: float = 60.0) -> None:

@@ -79,3 +79,32 @@ def test_a_reset():
     reset = TransportClosed(ConnectionResetError())
     way.cut_short(reset, 0.0)
     assert way.take(0.0) is reset
+
+
+def test_a_break():
+    """Both ends find out, whatever the weather; nothing comes after it."""
+    way = way_with(b"a", lost=True)
+    storm = OSError("storm")
+    way.break_off(storm, 1.0)
+    way.send(BytesReceived(b"b"), 1.0)
+    assert (way.broken, way.size) == (True, 0)
+    assert way.take(1.0) == TransportClosed(storm)
+    assert way.take(1.0) is None
+
+
+def test_news_and_sizes():
+    """Whoever watches is told of each change; the size is that of what was not taken."""
+    sizes = []
+    way = Way(Conditions())
+    way.changed = lambda: sizes.append(way.size)
+    way.send(BytesReceived(b"abc"), 0.0)
+    way.take(0.0, 2)
+    way.cut()
+    assert sizes == [3, 1, 0]
+
+
+def test_conditions_heal():
+    """They are as at first."""
+    conditions = Conditions(delay=1, piece=1, lost=True, stuck=True)
+    conditions.heal()
+    assert conditions == Conditions()

@@ -34,13 +34,6 @@ def test_two_lines_are_a_test():
     assert states(pair) == [State.OPEN, State.OPEN]
 
 
-def test_entropy_counts():
-    """Never twice the same, and the same again for the same seed."""
-    first, second = counting_entropy(255), counting_entropy(255)
-    assert [first(2), first(2), first(1)] == [b"\x00\xff", b"\x01\x00", b"\x01"]
-    assert [second(2), second(2)] == [b"\x00\xff", b"\x01\x00"]
-
-
 def test_single_bytes_change_nothing():
     """Whatever is delivered in single bytes has the same outcome."""
     pair = pair_with()
@@ -160,3 +153,41 @@ def test_both_sides_hear_the_same_goodbye(number):
     pair.deliver()
     assert n.Disconnected(4001, "bye") in pair.client.notices
     assert pair.server.notices[-1] == n.Closed(4001, "bye")
+
+
+@pytest.mark.feature("B3")
+@pytest.mark.parametrize(("gone", "unaware"), [("client", "server"), ("server", "client")])
+def test_half_open_in_one_line(gone, unaware):
+    """One end is gone, by default the client's; the other does not notice before a ping stays unanswered."""
+    pair = pair_with(ping_interval=30)
+    pair.connect()
+    old = {"client": pair.client, "server": pair.server}
+    pair.listening = False
+    pair.half_open(gone, OSError("unplugged"))
+    pair.deliver()
+    assert old[unaware].connection.state is State.OPEN
+    assert old[gone].connection.state is not State.OPEN
+    pair.advance(60)
+    assert old[unaware].connection.state is not State.OPEN
+
+
+@pytest.mark.feature("B3")
+def test_stop_and_start():
+    """The server dies with all its connections, and the client finds it again."""
+    pair = pair_with()
+    pair.connect()
+    pair.stop()
+    pair.advance(3.5)
+    assert states(pair) == [State.CONNECTING, State.CLOSED]
+    pair.start()
+    pair.advance(4)
+    assert states(pair) == [State.OPEN, State.CLOSED, State.OPEN]
+
+
+@pytest.mark.feature("B3")
+def test_what_is_no_function_is_the_answer():
+    """A handler may be the result itself."""
+    pair = Pair()
+    pair.at_server.add("Heartbeat", {"currentTime": "now"})
+    pair.connect()
+    assert pair.client.ask("Heartbeat") == {"currentTime": "now"}

@@ -1,4 +1,4 @@
-"""What must hold of a connection whatever happens, checked after each single event: I1 to I15 of docs/explanation/proof.md."""
+"""What must hold of a connection after each single event: the invariants I1 to I15 of docs/explanation/proof.md."""
 
 from collections import Counter
 

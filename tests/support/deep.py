@@ -1,4 +1,4 @@
-"""The state machine of test_pair.py for longer than CI has time: `deep.py [EXAMPLES] [--minutes N]`, or `deep.py planted`."""
+"""The state machine of test_pair.py for longer than CI has time: `[EXAMPLES] [--minutes N]`; or `planted`."""
 
 import argparse
 import contextlib

@@ -38,7 +38,7 @@ class Env:
         module, self._backend = ADAPTERS[name]
         self.adapter = importlib.import_module(module)
         self.RPCClient, self.RPCServer = self.adapter.RPCClient, self.adapter.RPCServer
-        self._testing = trio_testing if module == "ocpp_rpc_trio" else anyio_testing
+        self.testing = trio_testing if module == "ocpp_rpc_trio" else anyio_testing
         self._real = real
 
     def run(self, body):
@@ -67,7 +67,7 @@ class Env:
 
     def unix_dial(self, path):
         """A way to dial that leads to a Unix socket."""
-        is_trio = self._testing is trio_testing
+        is_trio = self.testing is trio_testing
 
         async def dial(target):
             connect = trio.open_unix_socket if is_trio else anyio.connect_unix
@@ -106,11 +106,11 @@ class Env:
     def pair(self):
         """Two ends of a stream: the adapter's and the test's."""
         near, far = line_pair(anyio.current_time)
-        return self._testing.MemoryStream(near), anyio_testing.MemoryStream(far)
+        return self.testing.MemoryStream(near), anyio_testing.MemoryStream(far)
 
     def native_pair(self):
         """Two ends of a stream, both for the adapter."""
-        return self._testing.memory_streams()
+        return self.testing.memory_streams()
 
 
 class Joined(NamedTuple):

@@ -16,7 +16,7 @@ Outbound, Inbound = _outbound.Outbound, _inbound.Inbound
 
 
 class _Stack(OrderedDict):
-    def popitem(self, last=True):  # noqa: FBT002 - as it is inherited
+    def popitem(self, last=True):
         return super().popitem(last=True)
 
 
