@@ -4,6 +4,7 @@ from collections import Counter
 
 from ocpp_rpc_core import actions as a, events as e, notices as n
 from ocpp_rpc_core._lifecycle import TALKING, Phase, State
+from ocpp_rpc_core._recent import REMEMBERED
 
 OUTSIDE = frozenset({Phase.IDLE, Phase.DIALLING, Phase.WAITING, Phase.CLOSED})
 """When there is no byte stream, so that nothing of one may be left."""
@@ -205,8 +206,10 @@ class Books:
         outbound, inbound = session._outbound, session._inbound
         pending = len(outbound._pending)
         assert len(outbound._ids) == pending, "I8: ids of calls that are not in flight"
-        assert sum(map(len, outbound._deadlines._lanes.values())) == pending, "I8: deadlines of nothing"
+        assert sum(map(len, outbound.deadlines._lanes.values())) == pending, "I8: deadlines of nothing"
         assert len(inbound._message_ids) <= len(inbound._running), "I8: ids of calls that are not handled"
+        for recent in (outbound._overdue, inbound._answered):
+            assert len(recent._entries) <= REMEMBERED, "I8: what happened long ago is remembered"
 
     def it_has_ended(self):
         """I9: closing ends within `close_timeout` for the goodbye and as much for the byte stream, whatever happens."""
