@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from inspect import isawaitable
 from math import inf
 from typing import Any, assert_never
@@ -14,6 +15,7 @@ from anyio.abc import ByteStream, TaskGroup
 
 from ocpp_rpc_core import Phase, actions as a, events, notices as n
 from ocpp_rpc_core._answers import answer_event, is_failure
+from ocpp_rpc_core._crew import Apart, Crew
 from ocpp_rpc_core._observers import Bell
 from ocpp_rpc_core._outgoing import Outgoing
 from ocpp_rpc_core.driving import Inbox, Questions
@@ -95,6 +97,7 @@ class Driver:
         self._inbox = Inbox(peer.connection, clock, self._perform)
         self._questions = Questions(self.feed, self._new_bell)
         self._handlers: dict[int, anyio.CancelScope] = {}
+        self._crew: Crew[tuple[int, Apart]] = Crew(lambda: tasks.start_soon(self._work), self._new_bell)
         self._deciding = anyio.CancelScope()
         self._transport: anyio.CancelScope | None = None
         self._outgoing = Outgoing(self._new_bell)
@@ -164,6 +167,7 @@ class Driver:
             self.tasks.start_soon(self._welcome)
         elif isinstance(notice, n.Closed):
             self._rearm.set()
+            self._crew.dismiss()
             if self._transport is None:
                 self.closed.set()
 
@@ -176,15 +180,19 @@ class Driver:
     def _start_handler(self, action: a.StartHandler) -> None:
         answer = self._peer.serve(action)
         if isawaitable(answer):
-            scope = self._handlers[action.request_id] = anyio.CancelScope()
-            self.tasks.start_soon(self._run_handler, action.request_id, answer, scope)
+            self._handlers[action.request_id] = anyio.CancelScope()
+            self._crew.add((action.request_id, Apart(answer, copy_context())))
         else:
             self.feed(answer_event(action.request_id, logged(answer)))
 
-    async def _run_handler(self, request_id: int, answer: Awaitable[object], scope: anyio.CancelScope) -> None:
-        with scope:
-            self.feed(answer_event(request_id, await outcome(answer)))
-        del self._handlers[request_id]
+    async def _work(self) -> None:
+        job = await self._crew.next(hired=True)
+        while job is not None:
+            request_id, answer = job
+            with self._handlers[request_id]:
+                self.feed(answer_event(request_id, await outcome(answer)))
+            del self._handlers[request_id]
+            job = await self._crew.next()
 
     async def _decide(self, handshake: Any) -> None:
         with self._deciding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextvars import copy_context
 from inspect import isawaitable
 from math import inf
 from typing import Any, assert_never
@@ -12,6 +13,7 @@ import trio
 
 from ocpp_rpc_core import Phase, actions as a, events, notices as n
 from ocpp_rpc_core._answers import answer_event, is_failure
+from ocpp_rpc_core._crew import Apart, Crew
 from ocpp_rpc_core._outgoing import Outgoing
 from ocpp_rpc_core.driving import Inbox, Questions
 from ocpp_rpc_core.peer import Peer
@@ -85,6 +87,7 @@ class Driver:
         self._inbox = Inbox(peer.connection, trio.current_time, self._perform)
         self._questions = Questions(self.feed, trio.Event)
         self._handlers: dict[int, trio.CancelScope] = {}
+        self._crew: Crew[tuple[int, Apart]] = Crew(lambda: nursery.start_soon(self._work), trio.Event)
         self._deciding = trio.CancelScope()
         self._transport: trio.CancelScope | None = None
         self._outgoing = Outgoing(trio.Event)
@@ -154,6 +157,7 @@ class Driver:
             self.nursery.start_soon(self._welcome)
         elif isinstance(notice, n.Closed):
             self._rearm.set()
+            self._crew.dismiss()
             if self._transport is None:
                 self.closed.set()
 
@@ -166,15 +170,19 @@ class Driver:
     def _start_handler(self, action: a.StartHandler) -> None:
         answer = self._peer.serve(action)
         if isawaitable(answer):
-            scope = self._handlers[action.request_id] = trio.CancelScope()
-            self.nursery.start_soon(self._run_handler, action.request_id, answer, scope)
+            self._handlers[action.request_id] = trio.CancelScope()
+            self._crew.add((action.request_id, Apart(answer, copy_context())))
         else:
             self.feed(answer_event(action.request_id, logged(answer)))
 
-    async def _run_handler(self, request_id: int, answer: Awaitable[object], scope: trio.CancelScope) -> None:
-        with scope:
-            self.feed(answer_event(request_id, await outcome(answer)))
-        del self._handlers[request_id]
+    async def _work(self) -> None:
+        job = await self._crew.next(hired=True)
+        while job is not None:
+            request_id, answer = job
+            with self._handlers[request_id]:
+                self.feed(answer_event(request_id, await outcome(answer)))
+            del self._handlers[request_id]
+            job = await self._crew.next()
 
     async def _decide(self, handshake: Any) -> None:
         with self._deciding:

@@ -38,7 +38,7 @@ FLOORS = (
     {"config", "_settings", "events", "actions", "_lifecycle", "registry"},
     {"session", "_context", "_inbound", "_outbound", "_answers"},
     {"connection", "_course", "_opening", "_dialling"},
-    {"peer", "server_peer", "driving", "serving", "_outgoing"},
+    {"peer", "server_peer", "driving", "serving", "_outgoing", "_crew"},
     {"__init__"},
     {"testing"},
 )
