@@ -66,7 +66,9 @@ async def accepted(arrival: Stream | socket, tls: ssl.SSLContext | None) -> Stre
     """The byte stream of somebody who was accepted, after the TLS handshake."""
     if isinstance(arrival, socket):
         return (await asyncio.get_running_loop().connect_accepted_socket(Pushed, arrival, ssl=tls))[1]
-    return arrival if tls is None or isinstance(arrival, Pushed) else await secured(arrival, tls, server_side=True)
+    if tls is None or isinstance(arrival, Pushed):
+        return arrival
+    return await secured(arrival, tls, server_side=True)
 
 
 async def secured(stream: ByteStream, context: ssl.SSLContext, **options: Any) -> Stream:
