@@ -16,7 +16,7 @@ from ocpp_rpc_core._settings import ServerSettings
 from ocpp_rpc_core.serving import Listener, ServedClient, Serving
 
 from .driver import Driver, Scoped, logged, logger, tell
-from .streams import BROKEN, Stream, accept, accepted, caller, network_error, transport_opened, turned_away
+from .streams import BROKEN, Stream, accept, accepted, caller, network_error, transport_opened
 
 PAUSE = 0.1
 """Seconds without accepting anybody when the system has no more sockets."""
@@ -110,7 +110,7 @@ class RPCServer(Serving[RPCServerClient], Scoped):
     async def _attend(self, arrival: Stream | socket, initial: bytes = b"", tls: ssl.SSLContext | None = None) -> None:
         with self._visit(caller(arrival)) as visit:
             if visit is None:
-                await turned_away(arrival)
+                arrival.close() if isinstance(arrival, socket) else await anyio.aclose_forcefully(arrival)
                 return
             with anyio.fail_after(self._options.handshake_timeout):
                 stream = await accepted(arrival, tls)

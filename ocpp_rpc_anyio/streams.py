@@ -47,19 +47,11 @@ async def accept(listening: SocketListener) -> ByteStream | socket:
 
 def caller(arrival: Stream | socket) -> str | None:
     """The IP address of whoever was accepted, before anything was said."""
-    if not isinstance(arrival, socket):
-        return transport_opened(arrival).remote_address
     with suppress(OSError):  # the peer may be gone already
-        return peer_ip(arrival.getpeername())
+        return (
+            peer_ip(arrival.getpeername()) if isinstance(arrival, socket) else transport_opened(arrival).remote_address
+        )
     return None
-
-
-async def turned_away(arrival: Stream | socket) -> None:
-    """Somebody for whom there is no room."""
-    if isinstance(arrival, socket):
-        arrival.close()
-    else:
-        await anyio.aclose_forcefully(arrival)
 
 
 async def accepted(arrival: Stream | socket, tls: ssl.SSLContext | None) -> Stream:
