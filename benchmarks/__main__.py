@@ -136,7 +136,7 @@ def main(given: list[str]) -> None:
     if asked.json:
         asked.json.write_text(json.dumps(results), "utf-8")
     if asked.save:
-        page.RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+        page.RESULTS.write_text(page.written(results), "utf-8")
         made(results)
 
 

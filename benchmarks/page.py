@@ -48,6 +48,12 @@ def filled(page: str, results: Results) -> str:
     return _BLOCK.sub(fill, page)
 
 
+def written(results: Results) -> str:
+    """The text of a file of results, with the figures of all rounds on one line."""
+    text = json.dumps(results, indent=1)
+    return re.sub(r"\[([^][{}]*)\]", lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
+
+
 def digest(results: Results) -> str:
     """Stands for these results in what is made of them."""
     text = json.dumps(results, sort_keys=True)

@@ -1,5 +1,7 @@
 """What is made of results: tables, the page, verdicts."""
 
+import json
+
 import pytest
 
 from benchmarks import page, tables
@@ -82,6 +84,13 @@ def test_goals_are_judged_by_what_was_measured():
     results = {"calls": [row("trio", [170, 170]), row("node", [100, 100])]}
     assert tables.reached(results).splitlines()[2:] == ["| sn c32, trio : Node | ≥ 1.5 × | ≥ 2 × | 1.70 × | floor |"]
     assert all(goal.verdict == "not measured" for goal in goals({}))
+
+
+def test_the_file_of_results_has_a_line_for_all_rounds():
+    """It is read by people, too, who compare two of them."""
+    results = {"calls": [{"who": "trio", "rate": [1.5, 2]}]}
+    assert '   "rate": [1.5, 2]\n' in page.written(results)
+    assert json.loads(page.written(results)) == results
 
 
 def test_the_page_is_filled_with_what_there_is():
