@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
@@ -22,7 +21,7 @@ from ocpp_rpc_core.driving import Inbox, Questions
 from ocpp_rpc_core.peer import Peer
 from ocpp_rpc_core.server_peer import ServerPeer
 
-from .push import READ_SIZE, Pushed, asyncio_loop
+from .push import READ_SIZE, Pushed, clock_and_bells
 from .streams import BROKEN, Stream, half_close, network_error
 
 logger = logging.getLogger("ocpp_rpc")
@@ -85,9 +84,7 @@ class Driver:
 
     def __init__(self, peer: Peer, tasks: TaskGroup, dial: Dial | None = None) -> None:
         self.tasks = tasks
-        loop = asyncio_loop()
-        clock = anyio.current_time if loop is None else loop.time
-        self._new_bell: Callable[[], Bell] = anyio.Event if loop is None else asyncio.Event
+        clock, self._new_bell = clock_and_bells()
         self.closed = self._new_bell()
         """Set once the connection is closed and its byte stream is gone."""
         self._peer = peer

@@ -40,7 +40,7 @@ def run(request):
         yield runner.run
 
 
-@pytest.mark.feature("B16")
+@pytest.mark.feature("S12")
 def test_under_a_loop_of_the_applications(run):
     """Handlers of both kinds may use anyio and asyncio, wherever they were called from."""
 
