@@ -97,7 +97,8 @@ def members(kind: type) -> dict[str, Any]:
         if base.__module__.startswith("ocpp_rpc_"):
             for name, value in vars(base).items():
                 is_member = isinstance(value, FunctionType | property)
-                if is_member and not name.startswith("_") and name not in FOR_DRIVERS:
+                for_users = name not in FOR_DRIVERS or ".testing." in base.__module__
+                if is_member and not name.startswith("_") and for_users:
                     found.setdefault(name, value)
     return found
 

@@ -165,7 +165,7 @@ class End:
                 self._abort()
             case a.DecideUpgrade(handshake):
                 self.asked = handshake
-                verdict = PENDING if self._world.auth is None else self._world.auth(handshake)
+                verdict = self._world.verdict(handshake)
                 if verdict is not PENDING:
                     self.decide(verdict)
             case a.CancelUpgrade():

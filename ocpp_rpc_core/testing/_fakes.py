@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import inf
 from typing import Any, final
 
 from ocpp_rpc_core import events as e
+from ocpp_rpc_core._answers import Accept, Verdict
+from ocpp_rpc_core._http import Handshake
 from ocpp_rpc_core.config import ClientOptions, ServerOptions, reconfigure
 from ocpp_rpc_core.connection import Connection
 from ocpp_rpc_core.notices import CallEvent
 from ocpp_rpc_core.router import Router
 
-from ._end import End
+from ._end import End, Pending
 from ._line import Line
 from ._link import Way
 from ._world import Auth, World, counting_entropy
 
-PROTOCOLS = ("ocpp1.6", "ocpp2.0.1", "ocpp2.1")
-"""What a fake speaks unless it is told otherwise."""
 PATIENT = {"call_timeout": inf, "handshake_timeout": inf, "close_timeout": inf, "ping_interval": 0}
 """A fake does nothing by itself: what it does, the test has told it."""
 
@@ -108,19 +109,26 @@ class Fake(World):
 class FakeCSMS(Fake):
     """A management system: `FakeCSMS({"BootNotification": {"status": "Accepted", ...}})`.
 
-    `options` are those of a server, by name; without any it has no deadlines of its own, and speaks every OCPP.
-    `auth` decides on each client, as in `Pair`.
+    `options` are those of a server, by name; without any it has no deadlines of its own, and speaks the subprotocol
+    that the client likes best.  `auth` decides on each client, as in `Pair`.
     """
 
     def __init__(
         self, handlers: Mapping[str, object] | None = None, *, auth: Auth | None = None, **options: Any
     ) -> None:
         super().__init__(handlers, auth)
-        start = ServerOptions(entropy=counting_entropy(2), protocols=PROTOCOLS, authenticate=auth is not None)
+        start = ServerOptions(entropy=counting_entropy(2), authenticate=True)
         self.options = reconfigure(start, {**PATIENT, **options})
         """For connections to come."""
         self.listening: bool | None = True
         """Whether an attempt to connect succeeds (True), is refused (False) or stays unanswered (None)."""
+
+    def verdict(self, handshake: Handshake) -> Verdict | Pending:
+        """Whether a client is let in, and what is spoken."""
+        verdict = Accept() if self.auth is None else self.auth(handshake)
+        if isinstance(verdict, Accept) and verdict.protocol is None and not self.options.protocols:
+            return replace(verdict, protocol=next(iter(handshake.protocols), None))
+        return verdict
 
     def open(self) -> Line:
         """A new byte stream to it, for what is under test.
@@ -152,7 +160,7 @@ class FakeStation(Fake):
 
     def __init__(self, identity: str = "CP1", handlers: Mapping[str, object] | None = None, **options: Any) -> None:
         super().__init__(handlers)
-        start = ClientOptions(entropy=counting_entropy(1), identity=identity, protocols=PROTOCOLS[:1])
+        start = ClientOptions(entropy=counting_entropy(1), identity=identity, protocols=["ocpp1.6"])
         self.options = reconfigure(start, {**PATIENT, "reconnect": False, **options})
         """For connections to come."""
 

@@ -32,11 +32,14 @@ class Pair(World):
     ) -> None:
         super().__init__(auth)
         self.at_client = Router()
+        """The client's handlers: `at_client.add("Reset", handler)`."""
         self.at_server = Router()
+        """The server's."""
         self.listening: bool | None = True
         """Whether an attempt to connect succeeds (True), is refused (False) or stays unanswered (None)."""
         options = ClientOptions(entropy=counting_entropy(1), identity="CP1") if client is None else client
         self.client = End(Connection(options, self.at_client), self)
+        """The client's side, through all its reconnects."""
         self.servers: list[End] = []
         """The server's side of every connection there ever was."""
         self.server_options = ServerOptions(entropy=counting_entropy(2)) if server is None else server

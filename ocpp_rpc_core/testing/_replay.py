@@ -25,7 +25,10 @@ CALL, SEND = 2, 6
 @final
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One message of a log: one line of JSON, `{"time": 1.5, "direction": "in", "text": "[2,...]"}`."""
+    """One message of a log: one line of JSON, `{"time": 1.5, "direction": "in", "text": "[2,...]"}`.
+
+    `Record.from_json(line)` reads such a line, and raises `ValueError` if it says something else.
+    """
 
     time: float
     """Seconds, from any origin."""

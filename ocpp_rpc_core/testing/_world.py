@@ -10,7 +10,7 @@ from ocpp_rpc_core._answers import Verdict
 from ocpp_rpc_core._http import Handshake
 from ocpp_rpc_core.config import Entropy
 
-from ._end import End, Pending
+from ._end import PENDING, End, Pending
 from ._line import Line
 from ._link import Conditions
 
@@ -32,7 +32,9 @@ class World:
 
     def __init__(self, auth: Auth | None = None) -> None:
         self.to_client = Conditions()
+        """What the link is like in this direction."""
         self.to_server = Conditions()
+        """And in the other."""
         self.auth = auth
         """Decides on each client; without it they wait for `End.decide` if the options say `authenticate`."""
         self.dialling = False
@@ -65,6 +67,10 @@ class World:
     def token(self) -> int:
         """A new token for a request of the application's."""
         return next(self._tokens)
+
+    def verdict(self, handshake: Handshake) -> Verdict | Pending:
+        """Whether a client is let in."""
+        return PENDING if self.auth is None else self.auth(handshake)
 
     # --- Time -----------------------------------------------------------------
 

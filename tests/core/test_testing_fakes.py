@@ -109,6 +109,17 @@ def test_options_and_auth():
         FakeCSMS(nonsense=1)
 
 
+@pytest.mark.parametrize(
+    ("ours", "offered", "spoken"),
+    [((), (), None), ((), ("x", "ocpp1.6"), "x"), (("ocpp2.1", "ocpp1.6"), ("ocpp1.6", "ocpp2.1"), "ocpp2.1")],
+)
+def test_what_is_spoken(ours, offered, spoken):
+    """What the client likes best, unless the fake was told what it speaks."""
+    csms = FakeCSMS(protocols=ours)
+    joined(csms, FakeStation(protocols=offered))
+    assert (csms.connected, csms.end.connection.protocol) == (True, spoken)
+
+
 def test_stop_and_start():
     """Everything breaks, nobody is let in; and then again."""
     csms, station = FakeCSMS(), FakeStation()
