@@ -17,7 +17,7 @@ nox.options.error_on_missing_interpreters = True
 
 ROOT = Path(__file__).parent
 CORE = ROOT / "ocpp_rpc_core"
-PACKAGES = ("ocpp_rpc_core", "ocpp_rpc_anyio", "ocpp_rpc_trio", "ocpp_rpc_pytest")
+PACKAGES = ("ocpp_rpc_core", "ocpp_rpc_anyio", "ocpp_rpc_trio")
 GENERATED = tuple(f"ocpp_rpc_core/_schemas/{name}.py" for name in ("ocpp16", "ocpp201", "ocpp21"))
 
 CORE_COVERAGE = 100

@@ -79,7 +79,7 @@ def test_the_reference_is_complete():
 @pytest.mark.parametrize("page", [*PAGES, DOCS / "reference" / "testing.md"])
 def test_fixtures_that_are_named_exist(page):
     """And those that exist are named on the page about them."""
-    plugin = (ROOT / "ocpp_rpc_pytest" / "__init__.py").read_text(encoding="utf-8")
+    plugin = (ROOT / "ocpp_rpc_core" / "testing" / "pytest_plugin.py").read_text(encoding="utf-8")
     fixtures = {*re.findall(r"^def (ocpp_\w+)\(", plugin, re.MULTILINE)}
     text = page.read_text(encoding="utf-8")
     assert {*re.findall(r"`(ocpp_(?!rpc)\w+)`", text)} <= fixtures
