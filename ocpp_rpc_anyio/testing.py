@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import Any, TypeVar, final
 
@@ -55,7 +55,7 @@ async def until(condition: Callable[[], object], limit: float = 60.0) -> None:
 
 
 @contextmanager
-def plugged(csms: FakeCSMS) -> Iterator[None]:
+def plugged(csms: FakeCSMS) -> Generator[None]:
     """Meanwhile, every `RPCClient` that connects reaches `csms` and not the network."""
 
     async def dial(_client: RPCClient, _target: OpenTransport) -> tuple[ByteStream, TransportOpened]:

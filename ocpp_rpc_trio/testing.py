@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import TypeVar, final
 
@@ -51,7 +51,7 @@ async def until(condition: Callable[[], object], limit: float = 60.0) -> None:
 
 
 @contextmanager
-def plugged(csms: FakeCSMS) -> Iterator[None]:
+def plugged(csms: FakeCSMS) -> Generator[None]:
     """Meanwhile, every `RPCClient` that connects reaches `csms` and not the network."""
 
     async def dial(_client: RPCClient, _target: OpenTransport) -> tuple[trio.abc.Stream, TransportOpened]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from inspect import iscoroutinefunction
 from math import inf
 from typing import Any, final
 
@@ -40,7 +41,13 @@ class Fake(World):
             self.handle(method, answer)
 
     def handle(self, method: str, answer: object) -> None:
-        """Answer a method so from now on."""
+        """Answer a method so from now on.
+
+        Raises:
+            TypeError: `answer` is an async function, which nobody here could await.
+        """
+        if iscoroutinefunction(answer):
+            raise TypeError(f"the handler of {method} must be a plain function; return PENDING to answer later")
         self._router.add(None if method == "*" else method, answer)
 
     # --- What the test looks at -----------------------------------------------

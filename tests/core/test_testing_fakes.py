@@ -76,6 +76,16 @@ def test_answers_of_every_kind():
     assert station.outcomes[token] == {"late": True}
 
 
+def test_async_handlers_are_refused():
+    """There is no event loop here that could run them."""
+
+    async def reset(call):
+        return {}
+
+    with pytest.raises(TypeError, match="Reset must be a plain function"):
+        FakeStation(handlers={"Reset": reset})
+
+
 def test_asking_needs_an_answer_at_once():
     """Where bytes are carried by hand there is none yet, and `ask` says so."""
     csms = FakeCSMS()

@@ -3,8 +3,9 @@
 import pytest
 
 from ocpp_rpc_core import notices as n
+from ocpp_rpc_core._answers import Reject
 from ocpp_rpc_core._lifecycle import State
-from ocpp_rpc_core.testing import FakeCSMS, Pair, counting_entropy
+from ocpp_rpc_core.testing import PENDING, FakeCSMS, Pair, counting_entropy
 from ocpp_rpc_core.testing._world import World
 
 pytestmark = pytest.mark.feature("B3")
@@ -33,6 +34,13 @@ def test_a_world_is_for_somebody():
     """What has no ends is no world."""
     with pytest.raises(NotImplementedError):
         World().ends  # noqa: B018
+
+
+def test_who_decides():
+    """`auth`, or nobody so far."""
+    pair = Pair(auth=lambda asked: Reject(401))
+    assert pair.verdict(None).status == 401
+    assert Pair().verdict(None) is PENDING
 
 
 def test_delay():

@@ -41,9 +41,11 @@ def search(examples, minutes):
         for counts, text in pool.imap_unordered(batch, range(-(-examples // BATCH))):
             ran.update(counts)
             failure = text
+            print(f"\r{ran['begin']} examples", end="", file=sys.stderr, flush=True)
             if failure or ran["begin"] >= examples or time.monotonic() - start > minutes * 60:
                 break
         pool.terminate()
+    print(file=sys.stderr)
     seconds = time.monotonic() - start
     done = ran.pop("begin", 0)
     print(f"{done} examples, {ran.total()} steps, {seconds:.0f} s")
