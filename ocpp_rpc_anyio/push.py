@@ -117,7 +117,10 @@ class Pushed(asyncio.Protocol, anyio.abc.AsyncResource):
     def _write_rest(self) -> None:
         self.outgoing.write()
         if self.outgoing.finishing and not self.outgoing.size and not self._transport.is_closing():
-            (self._transport.write_eof if self._transport.can_write_eof() else self._transport.close)()
+            try:
+                (self._transport.write_eof if self._transport.can_write_eof() else self._transport.close)()
+            except OSError:  # the peer's reset came first
+                self._transport.abort()
         self.data_received(b"")  # what had to wait
 
     @property

@@ -2,12 +2,13 @@
 
 import asyncio
 import socket
+import struct
 
 import anyio
 import pytest
 from support.wire import frame
 
-from ocpp_rpc_anyio import RPCClient, RPCServer
+from ocpp_rpc_anyio import MessageEvent, RPCClient, RPCServer
 from ocpp_rpc_anyio.push import READ_SIZE
 
 try:
@@ -101,5 +102,30 @@ def test_a_peer_that_does_not_read(run):
                     while got < calls * ANSWER:
                         got += len(await loop.sock_recv(raw, 2**20))
                 assert inbound._last_id >= calls
+
+    run(main())
+
+
+def test_a_peer_that_resets_while_we_end_the_stream(run):
+    """Its reset comes between our last bytes and our end of the stream: nothing fails, and it is gone."""
+
+    async def main():
+        loop, failures = asyncio.get_running_loop(), []
+        loop.set_exception_handler(lambda _, context: failures.append(context))
+        async with RPCServer(ping_interval=0) as server:
+            listener = await server.listen(host="127.0.0.1")
+            with socket.socket() as raw:
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                raw.setblocking(False)
+                await loop.sock_connect(raw, ("127.0.0.1", listener.port))
+                await loop.sock_sendall(raw, REQUEST)
+                await loop.sock_recv(raw, 4096)
+                (client,) = server.clients
+                client.on(MessageEvent, lambda _: loop.call_soon(raw.close))  # before what the goodbye leads to
+                await loop.sock_sendall(raw, call(1) + frame(0x88, masked=True))
+                async with asyncio.timeout(5):
+                    await client._driver.closed.wait()
+            assert server.clients == ()
+        assert failures == []
 
     run(main())
