@@ -233,7 +233,8 @@ def chaos(session: nox.Session) -> None:
     rest = [word for word in session.posargs if not word.isdecimal()]
     session.install("-e", ".[all]", *CORE_TEST_TOOLS)
     files = sorted(str(path) for path in (ROOT / "tests" / "chaos").glob("*_*.py"))
-    session.run("pytest", "-q", "-s", "--soak", soak[0], *rest, *files)
+    quiet = ["-q", "-s", "-p", "no:logging"]  # pytest would keep all that is logged
+    session.run("pytest", *quiet, "--soak", soak[0], *rest, *files)
 
 
 @nox.session

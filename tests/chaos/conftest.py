@@ -5,6 +5,7 @@
 
 import gc
 import importlib
+import logging
 from inspect import iscoroutinefunction
 
 import anyio
@@ -20,6 +21,19 @@ def pytest_addoption(parser):
     parser.addoption("--soak", type=float, default=5.0, help="seconds that the soak takes, per adapter")
 
 
+class Errors(logging.Handler):
+    """Counts what is logged as an error, by the event loop or by us, and keeps the first one's text."""
+
+    def __init__(self):
+        super().__init__(logging.ERROR)
+        self.count = 0
+        self.first = ""
+
+    def emit(self, record):
+        self.count += 1
+        self.first = self.first or self.format(record)
+
+
 class Ours:
     """One adapter on one event loop; a test has `limit` seconds."""
 
@@ -31,11 +45,16 @@ class Ours:
         self.RPCClient, self.RPCServer = adapter.RPCClient, adapter.RPCServer
 
     def run(self, body):
-        """Run a test's body to its end; it must leave no task and no descriptor behind."""
-        files = open_files()
-        anyio.run(self._run, body, backend=self.backend)
+        """Run a test's body to its end; it must leave no task and no descriptor behind, and no error in the log."""
+        files, errors = open_files(), Errors()
+        logging.getLogger().addHandler(errors)
+        try:
+            anyio.run(self._run, body, backend=self.backend)
+        finally:
+            logging.getLogger().removeHandler(errors)
         gc.collect()
         assert open_files() == files, "descriptors are left open"
+        assert errors.count == 0, errors.first
 
     async def _run(self, body):
         tasks = len(anyio.get_running_tasks())

@@ -56,6 +56,11 @@ class Proxy:
         """Serial numbers of the connections that are up, the oldest first."""
         return tuple(self._writers)
 
+    @property
+    def idle(self):
+        """Whether no connection is up, and nothing of former ones is left."""
+        return not self._tasks
+
     def reset(self, *lines):
         """Cut these connections, or all, with a TCP reset to both sides."""
         done = Event()
