@@ -103,7 +103,8 @@ class Peer(asyncio.Protocol):
             case a.OpenTransport(host, port, secure):
                 tls = (self._tls or ssl.create_default_context()) if secure else None
                 dial = partial(self.loop.create_connection, lambda: self, host, port, ssl=tls)
-                self._start("dial", dial, lambda _: e.Tick(), e.TransportFailed)
+                gone = lambda error: e.Tick() if self._transport else e.TransportFailed(error)  # noqa: E731 - in a match
+                self._start("dial", dial, lambda _: e.Tick(), gone)  # cancelled too late, it tells of its loss
             case a.CloseTransport():  # only our half: closing with something unread loses the last bytes
                 self._transport.write_eof() if self._transport.can_write_eof() else self._transport.close()
             case a.AbortTransport():

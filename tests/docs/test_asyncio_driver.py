@@ -309,11 +309,18 @@ def test_nobody_listens():
 def test_a_server_that_says_nothing():
     """The opening handshake times out, and its stream is dropped."""
 
+    class Silent(asyncio.Protocol):
+        def connection_made(self, transport):
+            accepted.set()
+
+    accepted = asyncio.Event()
+
     async def main():
-        server = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1")
+        server = await asyncio.get_running_loop().create_server(Silent, "127.0.0.1")
         client = station(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", handshake_timeout=0.01)
         with pytest.raises(HandshakeTimeout):
             await client.connect()
+        await accepted.wait()  # asyncio complains of who comes while the server closes
         server.close()
         await server.wait_closed()
 
@@ -331,6 +338,30 @@ def test_an_attempt_is_given_up(monkeypatch):
         await client.close()
         with pytest.raises(NotConnected):
             await connecting
+
+    run(main)
+
+
+def test_an_attempt_is_given_up_too_late(monkeypatch):
+    """The stream is there before the cancellation is: its loss is told, and not that there was none."""
+
+    async def main():
+        client = station("ws://127.0.0.1:1", handshake_timeout=0.01)
+
+        class Transport(asyncio.Transport):
+            def abort(self):
+                client.loop.call_soon(client.connection_lost, None)
+
+        async def opens_late(*args, **options):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                client.connection_made(Transport())
+                raise
+
+        monkeypatch.setattr(client.loop, "create_connection", opens_late)
+        with pytest.raises(HandshakeTimeout):
+            await client.connect()
 
     run(main)
 
