@@ -16,12 +16,12 @@ from ocpp_rpc_core import Phase, actions as a, events, notices as n
 from ocpp_rpc_core._answers import answer_event, is_failure
 from ocpp_rpc_core._crew import Apart, Crew
 from ocpp_rpc_core._observers import Bell
-from ocpp_rpc_core._outgoing import Outgoing
+from ocpp_rpc_core._outgoing import READ_SIZE, Outgoing
 from ocpp_rpc_core.driving import Inbox, Questions
 from ocpp_rpc_core.peer import Peer
 from ocpp_rpc_core.server_peer import ServerPeer
 
-from .push import READ_SIZE, Pushed, clock_and_bells
+from .push import Pushed, clock_and_bells
 from .streams import BROKEN, Stream, half_close, network_error
 
 logger = logging.getLogger("ocpp_rpc")
@@ -134,6 +134,8 @@ class Driver:
         match action:
             case a.SendBytes(data):
                 self._outgoing.put(data)
+            case a.PauseReading() | a.ResumeReading():
+                self._outgoing.pause(reading=isinstance(action, a.ResumeReading))
             case a.StartHandler():
                 self._start_handler(action)
             case a.ResolveCall() | a.ResolveConnect() | a.RejectCall() | a.RejectConnect():
@@ -222,6 +224,7 @@ class Driver:
 
     async def _carry(self, stream: Stream, opened: events.TransportOpened, initial: bytes = b"") -> None:
         self._outgoing = stream.outgoing if isinstance(stream, Pushed) else Outgoing(self._new_bell)
+        self._outgoing.serve(self._connection, self.feed)
         error: Exception | None = None
         try:
             self.feed(opened)
@@ -249,7 +252,7 @@ class Driver:
         """Read until the end; what broke the stream, if anything."""
         try:
             while True:
-                await self._outgoing.drained()
+                await self._outgoing.readable()
                 self._received(await stream.receive(READ_SIZE))
         except BROKEN as error:
             return None if isinstance(error, anyio.EndOfStream | anyio.ClosedResourceError) else network_error(error)

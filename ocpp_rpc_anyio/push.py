@@ -12,10 +12,8 @@ import anyio
 
 from ocpp_rpc_core import TLSInfo
 from ocpp_rpc_core._http import peer_ip
-from ocpp_rpc_core._outgoing import HIGH_WATER, Outgoing
+from ocpp_rpc_core._outgoing import PIECE, READ_SIZE, Outgoing
 from ocpp_rpc_core.events import TransportOpened
-
-READ_SIZE = 65536
 
 library: ContextVar[str | None] | None
 try:
@@ -45,11 +43,11 @@ class Pushed(asyncio.Protocol, anyio.abc.AsyncResource):
             self._context.run(library.set, "asyncio")  # where there is no task, nobody could tell
         self._received: Callable[[bytes], None] | None = None
         self._unread = b""
-        self._blocked = False
+        self._blocked = self._reads_on = False
         self._error: Exception | None = None
         self._lost = asyncio.Event()
-        call_soon = asyncio.get_running_loop().call_soon
-        self.outgoing = Outgoing(asyncio.Event, self._write, lambda: call_soon(self._write_rest))
+        self._call_soon = asyncio.get_running_loop().call_soon
+        self.outgoing = Outgoing(asyncio.Event, self._write, lambda: self._call_soon(self._write_rest))
         """What is still to be written."""
 
     async def carry(self, received: Callable[[bytes], None]) -> Exception | None:
@@ -77,15 +75,23 @@ class Pushed(asyncio.Protocol, anyio.abc.AsyncResource):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The stream is up."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(HIGH_WATER)
+        if transport.get_extra_info("ssl_object") is None:
+            self._transport.set_write_buffer_limits(0)  # so that we hear of whatever cannot be sent at once
 
     def data_received(self, data: bytes) -> None:
         """Something was read."""
         self._unread = self._unread + data if self._unread else data
-        while self._unread and self._received is not None and not self._is_full:
+        if self._unread and self._received is not None and self.outgoing.may_read:
             piece, self._unread = self._unread[:READ_SIZE], self._unread[READ_SIZE:]
             self._context.run(self._received, piece)
+            if self._unread and not self._reads_on:  # when the others have had their turn
+                self._reads_on = True
+                self._call_soon(self._read_on)
         self._regulate()
+
+    def _read_on(self) -> None:
+        self._reads_on = False
+        self.data_received(b"")
 
     def eof_received(self) -> None:
         """The peer writes no more, and does not care to read either, unless this is the end (RFC 6455 7.1.1)."""
@@ -94,25 +100,28 @@ class Pushed(asyncio.Protocol, anyio.abc.AsyncResource):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The stream is gone; it ended, or `exc` broke it."""
-        self._error = exc
+        self._error, self._received = exc, None
         self._lost.set()
 
     def pause_writing(self) -> None:
         """The peer reads too slowly."""
         self._blocked = True
+        self.outgoing.held(self._transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
         """It has caught up."""
         self._blocked = False
+        self.outgoing.held(0)
         self._write_rest()
 
     # --- Writing --------------------------------------------------------------
 
     def _write(self, data: bytes) -> int:
-        if self._blocked or self._transport.is_closing():
-            return 0
-        self._transport.write(data)
-        return len(data)
+        written = 0
+        while written < len(data) and not (self._blocked or self._transport.is_closing()):
+            self._transport.write(data[written : written + PIECE])
+            written = min(written + PIECE, len(data))
+        return written
 
     def _write_rest(self) -> None:
         self.outgoing.write()
@@ -123,13 +132,9 @@ class Pushed(asyncio.Protocol, anyio.abc.AsyncResource):
                 self._transport.abort()
         self.data_received(b"")  # what had to wait
 
-    @property
-    def _is_full(self) -> bool:
-        return self._blocked or self.outgoing.size > HIGH_WATER
-
     def _regulate(self) -> None:
-        """Read no faster than the peer does."""
-        if self._is_full:
+        """Read no faster than the peer does, and than what was read is used."""
+        if self._unread or not self.outgoing.may_read:
             self._transport.pause_reading()
         elif not self._transport.is_reading() and not self._transport.is_closing():
             self._transport.resume_reading()

@@ -28,6 +28,7 @@ from .errors import (
     InvalidHandshake,
     LocalProtocolError,
     NotConnected,
+    QueueFull,
     RPCError,
     RPCFormationViolationError,
     RPCFormatViolationError,
@@ -48,6 +49,7 @@ from .errors import (
     UpgradeRefused,
     create_rpc_error,
 )
+from .limits import Limits
 from .notices import (
     BadMessage,
     CallErrorEvent,
@@ -60,6 +62,7 @@ from .notices import (
     ConnectionRefused,
     Disconnected,
     LateReply,
+    LimitExceeded,
     MessageEvent,
     Notice,
     Opened,
@@ -110,6 +113,8 @@ __all__ = [
     "InboundCall",
     "InvalidHandshake",
     "LateReply",
+    "LimitExceeded",
+    "Limits",
     "LocalProtocolError",
     "MessageEvent",
     "NotConnected",
@@ -119,6 +124,7 @@ __all__ = [
     "Phase",
     "PingEvent",
     "ProtocolChosen",
+    "QueueFull",
     "RPCError",
     "RPCFormatViolationError",
     "RPCFormationViolationError",

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast, final
 
+from . import _json
 from ._dialects import CALL, CALLERROR, CALLRESULT, CALLRESULTERROR, SEND, Dialect
 from .errors import RPCError, RPCFrameworkError, RPCMessageTypeNotSupportedError, create_rpc_error
+from .limits import Limits
 
 UNREADABLE_ID = "-1"
 """Answers a message whose id cannot be read (rule 13)."""
-MAX_DIGITS = 32
-"""Longer numbers are refused: no field of OCPP comes near, and their conversion is quadratic."""
+DEFAULT_LIMITS = Limits()
 
 
 @final
@@ -77,74 +76,41 @@ class Undecodable(Exception):
 
     `answer_id` is the id to answer with `answer_type`, or None where no answer may be sent (rules 16, 17, 20).
     `settles` is the id of our call that this was a broken answer to, if that much could be read.
+    `limit` names the limit that it goes beyond, if that is why.
     """
 
     def __init__(
-        self, error: RPCError, answer_id: str | None, settles: str | None = None, answer_type: int = CALLERROR
+        self,
+        error: RPCError,
+        answer_id: str | None,
+        settles: str | None = None,
+        answer_type: int = CALLERROR,
+        limit: str = "",
     ) -> None:
         super().__init__(str(error))
         self.error = error
         self.answer_id = answer_id
         self.answer_type = answer_type
         self.settles = settles
+        self.limit = limit
 
     def response(self, dialect: Dialect) -> list[Any] | None:
         """What to answer, if anything."""
         return None if self.answer_id is None else _error(self.answer_type, self.answer_id, self.error, dialect)
 
 
-def _refuse(text: str) -> Any:
-    raise ValueError(f"{text[:MAX_DIGITS]} is not a JSON number")
+encode = _json.write
+"""The JSON text of a message; raises `TypeError` or `ValueError` if it has none."""
+_PROBLEMS = {"json_digits": "a number in the message is too long", "json_depth": "the message is nested too deeply"}
 
 
-def _integer(digits: str) -> int:
-    return int(digits) if len(digits) <= MAX_DIGITS else _refuse(digits)
-
-
-def _real(digits: str) -> float:
-    number = float(digits)
-    return number if len(digits) <= MAX_DIGITS and number - number == 0 else _refuse(digits)
-
-
-_decoder = json.JSONDecoder(parse_int=_integer, parse_float=_real, parse_constant=_refuse)
-_read, _read_prefix = _decoder.decode, _decoder.raw_decode
-# ASCII on the wire: lone surrogates stay escaped, so every text can be sent.
-_encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False)
-
-
-def _writer() -> Callable[[Any], str]:
-    """JSON's encoder, which `JSONEncoder.encode` makes anew for every message, made once where C has one."""
-    make: Any = json.encoder.c_make_encoder  # type: ignore[attr-defined] # None without the C extension
-    if make is None:  # pragma: no cover - other Pythons
-        return _encoder.encode
-    text = json.encoder.encode_basestring_ascii
-    pieces = make(None, _encoder.default, text, None, ":", ",", False, False, False)
-    return lambda message: "".join(pieces(message, 0))
-
-
-_write = _writer()
-
-
-def encode(message: list[Any]) -> str:
-    """The JSON text of a message.
-
-    Raises:
-        TypeError: something in it has no JSON form.
-        ValueError: a number is not finite, or the nesting is endless or too deep.
-    """
-    try:
-        return _write(message)
-    except RecursionError:
-        raise ValueError("the payload refers to itself, or is nested too deeply") from None
-
-
-def decode(data: str | bytes, dialect: Dialect) -> Message:
+def decode(data: str | bytes, dialect: Dialect, limits: Limits = DEFAULT_LIMITS) -> Message:
     """Read one message.
 
     Raises:
         Undecodable: it is not one.
     """
-    frame = _read_array(data)
+    frame = _read_array(data, limits)
     kind = frame[0] if frame else None
     if type(kind) is not int:  # JSON true is 1 to Python
         raise Undecodable(RPCFrameworkError("the message type must be a number"), UNREADABLE_ID)
@@ -161,26 +127,27 @@ def decode(data: str | bytes, dialect: Dialect) -> Message:
         error = RPCFrameworkError(f"the message id is longer than {dialect.max_message_id} characters")
         raise Undecodable(error, message_id if may_answer else None)
     if kind in (CALL, SEND):
-        return _decode_request(kind, message_id, frame, dialect)
+        return _decode_request(kind, message_id, frame, dialect, limits)
     return _decode_response(kind, message_id, frame, dialect)
 
 
-def _read_array(data: str | bytes) -> list[Any]:
+def _read_array(data: str | bytes, limits: Limits) -> list[Any]:
     try:
-        text = data if isinstance(data, str) else data.decode()
-        frame: object
-        frame, end = _read_prefix(text) if text.startswith("[") else (None, 0)
-        if end != len(text):
-            frame = _read(text)  # there is white space around it, or something is wrong
-    except (ValueError, RecursionError):
+        frame = _json.read(data if isinstance(data, str) else data.decode(), limits)
+    except _json.BeyondLimit as beyond:
+        raise Undecodable(RPCFrameworkError(_PROBLEMS[beyond.limit]), UNREADABLE_ID, limit=beyond.limit) from None
+    except ValueError:
         raise Undecodable(RPCFrameworkError("the message is not valid JSON"), UNREADABLE_ID) from None
     if not isinstance(frame, list):
         raise Undecodable(RPCFrameworkError("the message must be a JSON array"), UNREADABLE_ID)
     return frame
 
 
-def _decode_request(kind: int, message_id: str, frame: list[Any], dialect: Dialect) -> Call | Send:
+def _decode_request(kind: int, message_id: str, frame: list[Any], dialect: Dialect, limits: Limits) -> Call | Send:
+    limit = ""
     match frame:
+        case [_, _, str(method), _] if len(method) > limits.method_length:
+            problem, limit = f"the method is longer than {limits.method_length} characters", "method_length"
         case [_, _, str(method), params]:
             if params is None:
                 params = _for_null(dialect, message_id if kind == CALL else None)
@@ -191,7 +158,7 @@ def _decode_request(kind: int, message_id: str, frame: list[Any], dialect: Diale
             problem = f"the message must have 4 elements, not {len(frame)}"
         case _:
             problem = "the method must be a string"
-    raise Undecodable(RPCFrameworkError(problem), message_id if kind == CALL else None)
+    raise Undecodable(RPCFrameworkError(problem), message_id if kind == CALL else None, limit=limit)
 
 
 def _decode_response(

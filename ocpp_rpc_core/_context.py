@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
 from enum import Enum, auto
 from typing import Any, final
 
@@ -10,7 +10,7 @@ from ._dialects import CALL, CALLRESULT, CALLRESULTERROR, PLAIN, dialect_of
 from .actions import Out, Report, SendBytes, SendText
 from .config import Options
 from .errors import RPCError, RPCNotImplementedError, create_rpc_error
-from .notices import MessageEvent, Notice, StrictValidationFailure
+from .notices import LimitExceeded, MessageEvent, Notice, StrictValidationFailure
 from .validation import Validator
 
 
@@ -40,7 +40,7 @@ class Context:
 
     __slots__ = (
         *("dialect", "line", "options", "protocol", "settled", "validator", "wanted", "write"),
-        *("refuses_repeats", "remembers"),
+        *("refuses_repeats", "remembers", "unanswered", "waiting"),
     )
 
     def __init__(
@@ -59,6 +59,10 @@ class Context:
         """Whether the subprotocol is known, so that a call can be judged and written down."""
         self.dialect = PLAIN
         self.validator: Validator | None = None
+        self.unanswered: Collection[str] = ()
+        """The message ids of our calls that are in flight; a view of what `_outbound` keeps."""
+        self.waiting = 0
+        """The size of the peer's requests that wait for a handler, in bytes."""
         self.refuses_repeats = False
         """Whether a message id of the peer's is good for one message only (rule 11)."""
         self.remembers = False
@@ -127,6 +131,10 @@ class Context:
         out.append(self.write(text))
         if MessageEvent in self.wanted:
             out.append(Report(MessageEvent(text, outbound=True)))
+
+    def exceeded(self, limit: str, out: Out) -> None:
+        """Somebody went beyond a limit; reported in any case, because a server hears it of all its clients."""
+        out.append(Report(LimitExceeded(limit, self.options.bound(limit))))
 
     def report(self, notice: Notice, out: Out) -> None:
         """Say something to whoever wants to hear it."""

@@ -2,115 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
-from dataclasses import replace
-from enum import Enum, auto
-from math import inf
-from typing import Any, ClassVar
-
-from . import _opening as o, _websocket as ws, actions as a, events as e, notices as n
-from ._dialling import Dialling
+from . import _opening as o, actions as a, events as e, notices as n
 from ._frames import is_sendable
-from ._http import Handshake
-from ._keepalive import KeepAlive
-from ._lifecycle import MOVES, TALKING, Phase, Trigger
-from ._timers import Alarms
-from .config import ClientOptions, ServerOptions
-from .errors import ConnectionLost, HandshakeError, HandshakeTimeout, LocalProtocolError, NotConnected
-from .router import Router
-from .session import EVERYTHING, Session
+from ._lifecycle import TALKING, Alarm, Phase, Trigger
+from ._makeup import ABNORMAL, Makeup
+from .errors import ConnectionLost, HandshakeTimeout, NotConnected
 
 LINGER = 1.0
 """Seconds a client waits for the server to end the byte stream after the goodbyes (RFC 6455 7.1.1)."""
-ABNORMAL = 1006
-"""The close code of a connection that ended without a close frame (RFC 6455 7.1.5)."""
 GOING_AWAY = 1001
 NORMAL = 1000
 
-Reaction = Callable[[Any, Any, float], None]
-"""A method of `Connection` that takes in an event at a time."""
 
-
-class Alarm(Enum):
-    """What a connection waits for, apart from pongs and answers."""
-
-    HANDSHAKE = auto()
-    """The opening handshake, dialling included, takes too long."""
-    CLOSE = auto()
-    """The peer does not say goodbye, or does not read the last bytes."""
-    RETRY = auto()
-    """It is time to dial again."""
-
-
-class Course:
-    """State and transitions of one connection; `Connection` decides when to take which."""
-
-    _reactions: ClassVar[Mapping[Phase, Mapping[type, Reaction]]]
-    """What is heard in each phase, and what it leads to."""
-
-    def __init__(
-        self,
-        options: ClientOptions | ServerOptions,
-        router: Router | None = None,
-        wanted: Container[type[n.Notice]] = EVERYTHING,
-    ) -> None:
-        self._options = options
-        self._dialling = Dialling(options) if isinstance(options, ClientOptions) else None
-        hold = isinstance(options, ServerOptions) and options.hold_calls
-        self._session = Session(options, router, wanted, hold=hold, write=self._frame)
-        self._keepalive = KeepAlive(options.ping_interval, defer=options.defer_pings_on_activity)
-        self._alarms: Alarms[Alarm] = Alarms()
-        self._phase = Phase.IDLE
-        self._heard = self._reactions[Phase.IDLE]
-        self._opening: o.ClientOpening | o.ServerOpening | None = None
-        self._websocket: ws.WebSocket | None = None
-        self._farewell: e.CloseRequested | None = None  # what the application wants to close with
-        self._ended_with = ABNORMAL, ""  # the close code and reason of the WebSocket
-        self._failure: Exception | None = None  # why there is no WebSocket
-        self._handshake: Handshake | None = None  # what the client asked for
-        self._now = float("-inf")
-        self._out: a.Out = []
-
-    @property
-    def _may_retry(self) -> bool:
-        """Whether the loss of this connection would be followed by another attempt (features C7, C9)."""
-        dialling = self._dialling
-        permanent = isinstance(self._failure, HandshakeError) and self._failure.permanent
-        return (
-            dialling is not None
-            and dialling.established
-            and dialling.options.reconnect
-            and self._farewell is None
-            and not permanent
-        )
-
-    @property
-    def _still_dialling(self) -> bool:
-        """Whether this is a client in the midst of an attempt to connect."""
-        return self._dialling is not None and self._websocket is None
-
-    # --- Words to others ------------------------------------------------------
-
-    def _move(self, trigger: Trigger) -> None:
-        self._phase = MOVES[self._phase, trigger]
-        self._heard = self._reactions[self._phase]
-
-    def _set(self, alarm: Alarm, delay: float, now: float) -> None:
-        if delay < inf:
-            self._alarms.set(alarm, now + delay)
-
-    def _report(self, notice: n.Notice) -> None:
-        self._out.append(a.Report(notice))
-
-    def _tell_session(self, event: e.SessionEvent, now: float) -> None:
-        self._session.react(event, now, self._out)
-
-    def _frame(self, message: str | bytes) -> a.SendBytes:
-        """How the session's messages leave: making a frame moves the WebSocket's own state, so it is made at once."""
-        assert self._websocket is not None
-        return a.SendBytes(
-            self._websocket.text(message) if isinstance(message, str) else self._websocket.binary(message)
-        )
+class Course(Makeup):
+    """Transitions of one connection; `Connection` decides when to take which."""
 
     # --- Closing --------------------------------------------------------------
 
@@ -152,6 +57,7 @@ class Course:
             self._out.append(a.CancelUpgrade())
         if outcome.reply:
             self._out.append(a.SendBytes(outcome.reply))
+        self._exceeded(getattr(outcome.error, "limit", ""))
         if outcome.notice is not None:
             self._report(outcome.notice)
         self._failure = outcome.error
@@ -161,6 +67,7 @@ class Course:
     def _too_slow(self, now: float) -> None:
         """The opening handshake, dialling included, takes too long."""
         error = HandshakeTimeout("the opening handshake took too long")
+        self._exceeded("handshake_timeout")
         if self._dialling is None:
             self._turn_away(408 if self._phase is Phase.UPGRADING else 503, error, now)
             return
@@ -172,7 +79,7 @@ class Course:
         assert self._websocket is not None
         assert self._farewell is not None
         self._move(Trigger.CLOSE)
-        self._keepalive.stop()
+        self._pace.stop()
         reason = self._farewell.reason
         self._tell_session(e.SessionLost(f"closed by us {reason}".rstrip(), final=True), now)
         self._out.append(a.SendBytes(self._websocket.close(self._farewell.code, reason)))
@@ -191,7 +98,7 @@ class Course:
         """Nothing more is said or heard on this byte stream; it has yet to end."""
         if self._phase in TALKING:
             self._tell_session(e.SessionLost(why, final=not self._may_retry), now)
-        self._keepalive.stop()
+        self._pace.stop()
         self._alarms.clear(*Alarm)
         self._move(Trigger.PART)
 
@@ -229,7 +136,7 @@ class Course:
         if self._failure is None:
             self._failure = self._why_not_open(error)
         self._alarms.clear(*Alarm)
-        self._keepalive.stop()
+        self._pace.stop()
         retry = self._may_retry
         code, reason = self._ended_with
         why = str(self._failure or reason) or "the byte stream ended"
@@ -265,7 +172,7 @@ class Course:
     def _end(self, code: int, reason: str, now: float) -> None:
         """Closed, for good: nothing is left behind."""
         self._alarms.clear(*Alarm)
-        self._keepalive.stop()
+        self._pace.stop()
         self._tell_session(e.SessionLost(reason or "the connection is closed", final=True), now)
         if self._websocket is not None:
             self._report(n.Disconnected(code, reason))
@@ -277,21 +184,3 @@ class Course:
             self._report(n.Closing())
         self._report(n.Closed(code, reason))
         self._move(Trigger.END)
-
-    def _reconfigure(self, options: ClientOptions | ServerOptions, now: float) -> None:
-        """Take new options; they act from now on, on what is still to come."""
-        if type(options) is not type(self._options):
-            raise LocalProtocolError("the options are those of the other role")
-        if isinstance(options, ClientOptions) and isinstance(self._options, ClientOptions):
-            former = self._options  # this connection stays what it is called, and where (features C25)
-            options = replace(options, endpoint=former.endpoint, identity=former.identity, query=former.query)
-            assert self._dialling is not None
-            self._dialling.reconfigure(options)
-        self._options = options
-        self._keepalive.reconfigure(
-            options.ping_interval,
-            defer=options.defer_pings_on_activity,
-            now=now,
-            running=self._phase in TALKING,
-        )
-        self._out += self._session.reconfigure(options, now)

@@ -8,14 +8,15 @@ from typing import Any, final
 import h11
 
 from ._handshake_client import ClientHandshake
-from ._headers import Fields, accept_key, decode, elements, encode, is_token, lists, values, without
+from ._headers import Fields, HeadMeter, accept_key, decode, elements, encode, is_token, lists, values, without
 from ._http import Handshake, TLSInfo
 from ._url import basic_password, split_target
 from .errors import UpgradeRefused
+from .limits import Limits
 
 __all__ = ["ClientHandshake", "ServerHandshake"]
 
-_MAX_HEADERS = 100
+_DEFAULT_LIMITS = Limits()
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_HEADERS: dict[int, tuple[tuple[str, str], ...]] = {
     401: (("WWW-Authenticate", 'Basic realm="OCPP"'),),
@@ -51,15 +52,16 @@ class ServerHandshake:
         peer_certificate: Mapping[str, Any] | None = None,
         tls: TLSInfo | None = None,
         server_header: str = "ocpp-rpc",
-        max_head: int = 16384,
+        limits: Limits = _DEFAULT_LIMITS,
     ) -> None:
         self._remote_address = remote_address
         self._peer_certificate = peer_certificate
         self._tls = tls
         self._server = [("Server", server_header)] if server_header else []
-        self._room = max_head
+        self._room = limits.head
+        self._meter = HeadMeter(limits)
         # h11's own limit depends on how the bytes were cut, so ours comes first.
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=max_head)
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head)
         self._request: h11.Request | None = None
         self._handshake: Handshake | None = None
         self._key = ""
@@ -71,6 +73,11 @@ class ServerHandshake:
     def extensions_offered(self) -> tuple[str, ...]:
         """The offered extensions with their parameters, as sent, in the client's order of preference."""
         return self._extensions
+
+    @property
+    def early(self) -> int:
+        """How many bytes came after the request."""
+        return len(self._early)
 
     @property
     def trailing(self) -> bytes:
@@ -95,7 +102,8 @@ class ServerHandshake:
             raise
 
     def _read(self, data: bytes) -> Handshake | None:
-        """Hand `data` to h11, never more than `max_head` bytes in all, and look what came of it."""
+        """Hand `data` to h11, never more than the limit for a head in all, and look what came of it."""
+        self._meter.measure(data[: self._room])
         self._http.receive_data(data[: self._room])
         rest = data[self._room :]
         self._room -= len(data) - len(rest)
@@ -103,7 +111,7 @@ class ServerHandshake:
             event = self._http.next_event()
             if not isinstance(event, h11.Request):  # it needs more data
                 if self._room == 0:
-                    raise UpgradeRefused(431, "the head of the request is too large")
+                    raise UpgradeRefused(431, "the head of the request is too large", "head")
                 return None
             self._request = event
             handshake = self._check(event, decode(event.headers))
@@ -117,8 +125,6 @@ class ServerHandshake:
 
     def _check(self, request: h11.Request, fields: Fields) -> Handshake:
         """Judge the request (RFC 6455 4.2.1), and say what it asks for."""
-        if len(fields) > _MAX_HEADERS:
-            raise UpgradeRefused(431, "too many header fields")
         if not elements(fields, "upgrade"):
             raise UpgradeRefused(404, "there is nothing here but WebSocket")
         if request.http_version != b"1.1":

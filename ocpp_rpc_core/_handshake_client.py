@@ -121,7 +121,9 @@ class ClientHandshake:
             return None
         if self._response is not None:
             raise self._unexpected(self._response)
-        raise InvalidHandshake("the head of the server's answer is too large")
+        error = InvalidHandshake("the head of the server's answer is too large")
+        error.limit = "head"
+        raise error
 
     def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """What h11 makes of the bytes it may have; all the heads share `max_head`, then comes the body."""

@@ -5,11 +5,50 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from .errors import UpgradeRefused
+from .limits import Limits
+
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _RESERVED = frozenset({"host", "connection", "upgrade", "content-length", "transfer-encoding"})
 
 Fields = Sequence[tuple[str, str]]
 """Header fields, name and value, in the order sent."""
+
+
+class HeadMeter:
+    """Measures the lines of a request's head as they come, however the bytes are cut."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._line = 0  # number of the line that is not whole yet: 0 is the request line
+        self._length = 0  # of what is here of it
+        self._over = False
+
+    def measure(self, data: bytes) -> None:
+        """Take in the next bytes.
+
+        Raises:
+            UpgradeRefused: a line is too long, or there are too many.
+        """
+        start = 0
+        while not self._over and start < len(data):
+            newline = data.find(b"\n", start)
+            end = len(data) if newline < 0 else newline
+            self._length += end - start - data.count(b"\r", start, end)
+            self._check()
+            if newline >= 0:
+                self._over = self._length == 0
+                self._line, self._length = self._line + 1, 0
+            start = end + 1
+
+    def _check(self) -> None:
+        if self._line == 0:
+            if self._length > self._limits.request_line:
+                raise UpgradeRefused(414, "the request line is too long", "request_line")
+        elif self._length > self._limits.header_line:
+            raise UpgradeRefused(431, "a header is too long", "header_line")
+        elif self._length and self._line > self._limits.headers:
+            raise UpgradeRefused(431, "too many header fields", "headers")
 
 
 def accept_key(key: str) -> str:

@@ -36,12 +36,13 @@ class _Request:
 
 @final
 class Inbound:
-    """Requests are served at once and side by side, whatever we are waiting for ourselves."""
+    """Requests are served side by side up to a limit, whatever we are waiting for ourselves; further ones wait."""
 
     def __init__(self, context: Context, router: Router, *, hold: bool) -> None:
         self._context = context
         self._router = router
-        self._held: deque[_codec.Call | _codec.Send] | None = deque() if hold else None
+        self._holding = hold
+        self._waiting: deque[tuple[_codec.Call | _codec.Send, int]] = deque()  # with their sizes
         self._running: dict[int, _Request] = {}  # by request id
         self._message_ids: set[str] = set()  # of what runs
         self._answered: Recent[str | None] = Recent()  # the method if it was a result that may yet be refused
@@ -49,20 +50,38 @@ class Inbound:
 
     @property
     def idle(self) -> bool:
-        """Whether no handler runs and no request is held back."""
-        return not (self._running or self._held)
+        """Whether no handler runs and no request waits."""
+        return not (self._running or self._waiting)
 
-    def receive(self, message: _codec.Call | _codec.Send, out: Out) -> None:
-        """Serve a request, or hold it back."""
-        if self._held is not None:
-            self._held.append(message)
+    def receive(self, message: _codec.Call | _codec.Send, size: int, out: Out) -> None:
+        """Serve a request, or let it wait; `size` is that of its text."""
+        if self._waiting or not self._has_room:
+            self._waiting.append((message, size))
+            self._context.waiting += size
         else:
             self._serve(message, out)
 
+    @property
+    def _has_room(self) -> bool:
+        """Whether one more handler may run; there is always room to refuse.
+
+        Behind each call of ours that is in flight a handler may be waiting: it does not count, or handlers of
+        both ends that call each other in turn could wait for ever.
+        """
+        context = self._context
+        limit = context.options.limits.running_handlers + len(context.unanswered)
+        return not self._holding and (len(self._running) < limit or context.refusing)
+
     def ready(self, out: Out) -> None:
         """The application has registered its handlers: serve what was held back (features S12)."""
-        held, self._held = self._held, None
-        for message in held or ():
+        self._holding = False
+        self.pump(out)
+
+    def pump(self, out: Out) -> None:
+        """Serve what waits while there is room."""
+        while self._waiting and self._has_room:
+            message, size = self._waiting.popleft()
+            self._context.waiting -= size
             self._serve(message, out)
 
     def lost(self, out: Out) -> None:
@@ -71,8 +90,8 @@ class Inbound:
         self._running.clear()
         self._message_ids.clear()
         self._answered.overwrite(None)  # a result can be refused only where it was received
-        if self._held is not None:
-            self._held.clear()
+        self._waiting.clear()
+        self._context.waiting = 0
 
     # --- A request ------------------------------------------------------------
 

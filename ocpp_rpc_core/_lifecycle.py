@@ -56,6 +56,17 @@ class Trigger(Enum):
     END = auto()
 
 
+class Alarm(Enum):
+    """What a connection waits for, apart from pongs, answers, and a peer that keeps pace."""
+
+    HANDSHAKE = auto()
+    """The opening handshake, dialling included, takes too long."""
+    CLOSE = auto()
+    """The peer does not say goodbye, or does not read the last bytes."""
+    RETRY = auto()
+    """It is time to dial again."""
+
+
 MOVES: MappingProxyType[tuple[Phase, Trigger], Phase] = MappingProxyType(
     {
         (Phase.IDLE, Trigger.DIAL): Phase.DIALLING,
@@ -116,7 +127,7 @@ _ALWAYS: frozenset[type] = frozenset(
         e.RawSendRequested,
     }
 )
-_STREAM: frozenset[type] = frozenset({e.BytesReceived, e.TransportClosed})
+_STREAM: frozenset[type] = frozenset({e.BytesReceived, e.BytesUnwritten, e.TransportClosed})
 _ANSWERS: frozenset[type] = frozenset(get_args(e.HandlerAnswer)) | {e.HandlerReplied, e.HandlersReady}
 _VERDICTS: frozenset[type] = frozenset({e.UpgradeAccepted, e.UpgradeRejected, e.UpgradeCrashed})
 

@@ -15,8 +15,6 @@ from .errors import HandshakeError, InvalidHandshake, UpgradeRefused
 from .events import TransportOpened, UpgradeAccepted, UpgradeCrashed, UpgradeRejected
 from .notices import UpgradeAborted
 
-MAX_EARLY = 65536
-"""Bytes a client may send before it is let in."""
 SWITCHING = 101
 PROTOCOL_ERROR = 1002
 """The close code (RFC 6455 7.4.1)."""
@@ -63,6 +61,7 @@ def _websocket(options: Options, *, client: bool, deflate: Deflate | None) -> We
         client=client,
         random_bytes=options.entropy,
         max_message_size=options.max_message_size,
+        max_fragments=options.limits.fragments,
         deflate=deflate,
     )
 
@@ -115,6 +114,7 @@ class ServerOpening:
             remote_address=transport.remote_address,
             peer_certificate=transport.peer_certificate,
             tls=transport.tls,
+            limits=options.limits,
         )
         self.asked: Handshake | None = None
         """What the client asks for, once it is known."""
@@ -123,8 +123,8 @@ class ServerOpening:
         """What the client's request means, once it is whole."""
         try:
             asked = self._handshake.receive(data)
-            if len(self._handshake.trailing) > MAX_EARLY:
-                raise UpgradeRefused(400, "too many bytes before the upgrade was answered")
+            if self._handshake.early > self._options.limits.early_bytes:
+                raise UpgradeRefused(400, "too many bytes before the upgrade was answered", "early_bytes")
         except UpgradeRefused as refused:
             return self.refuse(refused.status, refused.message, refused)
         if asked is None:

@@ -12,7 +12,7 @@ from ._dialects import CALL, CALLRESULT, CALLRESULTERROR, SEND
 from ._recent import Recent
 from ._timers import Lanes
 from .actions import Out, RejectCall, ResolveCall
-from .errors import CallTimeout, ConnectionLost, NotConnected, RPCError, RPCFrameworkError
+from .errors import CallTimeout, ConnectionLost, NotConnected, QueueFull, RPCError, RPCFrameworkError
 from .events import CallRequested, RawSendRequested, SendRequested
 from .notices import CallErrorEvent, CallEvent, CallResultEvent, LateReply, ResponseEvent
 
@@ -58,6 +58,7 @@ class Outbound:
         self._unwritten: OrderedDict[int, Request] = OrderedDict()  # until the subprotocol is known, by token
         self._queue: OrderedDict[int, _Letter] = OrderedDict()  # by token
         self._pending: dict[str, _InFlight] = {}  # by message id
+        context.unanswered = self._pending.keys()
         self._ids: dict[int, str] = {}  # of what is pending, by token
         self.deadlines: Lanes[str] = Lanes()
         """When calls in flight are overdue, by message id."""
@@ -102,14 +103,26 @@ class Outbound:
 
     def request(self, request: Request, now: float, out: Out) -> None:
         """Take on a call, a SEND or a raw message."""
+        limit = self._context.options.limits.queued_calls
         if not self._context.settled:
-            self._unwritten[request.token] = request
+            if len(self._unwritten) < limit:
+                self._unwritten[request.token] = request
+            else:
+                self._refuse(request, out)
         elif letter := self._write_down(request, out):
             if self._context.talking and not isinstance(request, CallRequested):
                 self._post(letter, out)
             else:
                 self._queue[request.token] = letter
                 self.pump(now, out)
+                if len(self._queue) > limit and self._queue.pop(request.token, None) is not None:
+                    self._refuse(request, out)
+
+    def _refuse(self, request: Request, out: Out) -> None:
+        """There is no room in the queue."""
+        self._context.exceeded("queued_calls", out)
+        limit = self._context.options.limits.queued_calls
+        out.append(RejectCall(request.token, QueueFull(f"the queue of {limit} calls is full; this one was never sent")))
 
     def cancel(self, token: int) -> None:
         """Nobody waits for the outcome any more.  A call in flight keeps its place until it is settled."""

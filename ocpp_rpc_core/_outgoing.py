@@ -7,9 +7,13 @@ from math import inf
 from typing import final
 
 from ._observers import Bell
+from .connection import Connection
+from .events import BytesUnwritten, Event
 
-HIGH_WATER = 65536
-"""Unwritten bytes beyond which nothing more is read, and senders wait."""
+READ_SIZE = 16384
+"""Bytes to read at once: tiny frames cost most, and these many of them keep the event loop about 30 ms."""
+PIECE = 32768
+"""Bytes to write at once: each piece that is taken shows that the peer reads, so a slow line is not a dead one."""
 
 WriteNow = Callable[[bytes], int]
 """Writes what can be written without waiting, and says how many bytes that were."""
@@ -22,6 +26,9 @@ class Outgoing:
     The first bytes after something was read go out at once, if there is a way (`write_now`): usually they are all
     that there is, and nobody has to be woken for them.  What follows gathers for whoever awaits `next`, and
     goes out together.  Instead of awaiting `next` an adapter may have `later` called, and then call `write`.
+
+    The connection is told when bytes have to wait (`BytesUnwritten`), and says when nothing is to be read (`pause`);
+    nothing is read either while too much is unwritten.
     """
 
     def __init__(
@@ -42,6 +49,19 @@ class Outgoing:
         self._finishing = False
         self._to_write: Bell | None = None
         self._written: Bell | None = None
+        self._connection: Connection | None = None
+        self._feed: Callable[[Event], None] | None = None
+        self._told = False
+        self._held = 0
+        self._paused = False
+
+    def serve(self, connection: Connection, feed: Callable[[Event], None]) -> None:
+        """These are the bytes of `connection`, which is told through `feed`."""
+        self._connection, self._feed = connection, feed
+
+    @property
+    def _is_full(self) -> bool:
+        return self._connection is not None and self.size > self._connection.limits.unwritten_bytes
 
     @property
     def finishing(self) -> bool:
@@ -64,13 +84,16 @@ class Outgoing:
 
     def flush(self) -> None:
         """For now there is no more: write, or have it written."""
-        if self._writing or not self._pieces:
+        if not self._pieces:
             return
-        if self._at_once:
+        at_once = self._at_once and not self._writing
+        if at_once:
             self._at_once = False
             self.write()
-        if self._pieces:
+        if self._pieces and not self._writing:
             self._wake()
+        if self._pieces and (at_once or self._writing):
+            self._tell_first()
 
     def write(self) -> None:
         """Write what can be written without waiting."""
@@ -80,7 +103,7 @@ class Outgoing:
         data = self._join()
         size = self._write_now(data)
         if size < len(data):
-            self._pieces.append(data[size:])
+            self._pieces.insert(0, data[size:])
         self.wrote(size)
 
     async def next(self) -> bytes | None:
@@ -93,28 +116,78 @@ class Outgoing:
             self._to_write = self._new_bell()
             await self._to_write.wait()
         self._writing = True
-        return self._join()
+        data = self._join()
+        if len(data) > PIECE:
+            self._pieces.append(data[PIECE:])
+            data = data[:PIECE]
+            self._tell_first()
+        return data
 
     def wrote(self, size: int) -> None:
         """So many bytes are written."""
         self.size -= size
-        if self._written is not None and self.size <= HIGH_WATER:
-            self._written.set()
-            self._written = None
+        if not self._is_full:
+            self._ring()
+        if self._told:
+            self._tell()
+
+    def held(self, size: int) -> None:
+        """So many bytes were written to what could not send them on yet; 0 when it could."""
+        self._held = size
+        if size or self._told:
+            self._tell()
 
     def broken(self) -> None:
         """Nothing can be written any more, so nobody need wait until it is."""
         self.size = -inf
-        self._at_once = False
-        self._write_now = None
-        self.wrote(0)
+        self._at_once = self._told = self._paused = False
+        self._write_now = self._feed = None
+        self._ring()
+
+    # --- Who waits ------------------------------------------------------------
+
+    def pause(self, *, reading: bool) -> None:
+        """Whether the connection wants to read."""
+        self._paused = not reading
+        if reading:
+            self._ring()
+            if self._later is not None:
+                self._wake()
+
+    @property
+    def may_read(self) -> bool:
+        """Whether more is to be read."""
+        return not (self._paused or self._is_full)
+
+    async def readable(self) -> None:
+        """Wait until more is to be read."""
+        while not self.may_read:
+            await self._change()
 
     async def drained(self) -> None:
         """Wait while too much is unwritten."""
-        while self.size > HIGH_WATER:
-            if self._written is None:
-                self._written = self._new_bell()
-            await self._written.wait()
+        while self._is_full:
+            await self._change()
+
+    async def _change(self) -> None:
+        if self._written is None:
+            self._written = self._new_bell()
+        await self._written.wait()
+
+    def _ring(self) -> None:
+        if self._written is not None:
+            self._written.set()
+            self._written = None
+
+    def _tell_first(self) -> None:
+        if not self._told:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._feed is not None:
+            size = int(self.size) + self._held
+            self._told = size > 0
+            self._feed(BytesUnwritten(size))
 
     def _wake(self) -> None:
         if self._to_write is not None:

@@ -8,6 +8,7 @@ from typing import TypedDict
 from ._door import Door
 from .backoff import Backoff
 from .config import IdentityFormat, NullPayload, RepeatedIds, SubprotocolMismatchPolicy, UnknownMessageType
+from .limits import Limits
 from .registry import Duplicates
 from .validation import Validator
 
@@ -28,6 +29,7 @@ class PeerSettings(TypedDict, total=False):
     compression: bool
     handshake_timeout: float | None
     close_timeout: float | None
+    limits: Limits
     new_message_id: Callable[[], str] | None
     unknown_message_type: UnknownMessageType
     null_payload: NullPayload

@@ -92,9 +92,8 @@ _REASONS: Final[dict[int, str]] = {
 class _Limits(Extension):
     """Judges the frames of one message by their headers, before a payload comes, as extensions may."""
 
-    def __init__(self, max_size: float, max_fragments: int) -> None:
-        self._max_size = max_size
-        self._size_left = max_size
+    def __init__(self, max_size: float, max_fragments: float) -> None:
+        self._max_size = self._size_left = max_size
         self._fragments_left = max_fragments
 
     def enabled(self) -> bool:
@@ -136,7 +135,7 @@ class WebSocket:
         client: bool,
         random_bytes: Callable[[int], bytes],
         max_message_size: float = 2**20,
-        max_fragments: int = 1024,
+        max_fragments: float = 1024,
         deflate: Deflate | None = None,
     ) -> None:
         self._client = client
@@ -149,6 +148,16 @@ class WebSocket:
         self._missing = 0  # bytes that have yet to come of the frame that wsproto is reading
         self._message: bytearray | None = None  # what came of a message, UTF-8 or binary, that is not whole
         self._wsproto: Connection | None = None  # for one message with its control frames, then dropped
+
+    @property
+    def within_message(self) -> bool:
+        """Whether a message has begun whose last frame has not."""
+        return self._message is not None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a message or frame has begun that has not ended."""
+        return bool(self._head or self._missing or self._message is not None)
 
     def receive(self, data: bytes) -> Iterator[Signal]:
         """What `data` means, found lazily: iterate to the end before the next call.

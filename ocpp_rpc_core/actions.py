@@ -32,6 +32,18 @@ class SendBytes:
 
 @final
 @dataclass(slots=True)
+class PauseReading:
+    """Read nothing more until `ResumeReading`; what is read already, or just then, is taken still."""
+
+
+@final
+@dataclass(slots=True)
+class ResumeReading:
+    """Read on."""
+
+
+@final
+@dataclass(slots=True)
 class CloseTransport:
     """Close the byte stream once earlier bytes are written, then say `TransportClosed`."""
 
@@ -148,11 +160,23 @@ class CloseSession:
     reason: str
 
 
-SessionAction = SendText | CloseSession | StartHandler | CancelHandler | ResolveCall | RejectCall | Report
+SessionAction = (
+    SendText
+    | CloseSession
+    | StartHandler
+    | CancelHandler
+    | ResolveCall
+    | RejectCall
+    | Report
+    | PauseReading
+    | ResumeReading
+)
 """What a `Session` can ask for."""
 Action = (
     OpenTransport
     | SendBytes
+    | PauseReading
+    | ResumeReading
     | CloseTransport
     | AbortTransport
     | DecideUpgrade

@@ -13,6 +13,7 @@ from ._handshake import ClientHandshake
 from ._headers import is_token
 from ._url import Endpoint, basic_header, identifier_problem, parse_endpoint
 from .backoff import Backoff, ExponentialBackoff
+from .limits import Limits
 from .validation import Validator, standard_validator
 
 Entropy = Callable[[int], bytes]
@@ -65,6 +66,8 @@ class Options:
     """How long the opening handshake may take, authentication included."""
     close_timeout: float = 5.0
     """How long to wait for the peer's goodbye."""
+    limits: Limits = field(default_factory=Limits)
+    """All other bounds of what one connection may use."""
     new_message_id: Callable[[], str] | None = None
     """Makes message ids: 1 to 36 characters, never twice the same.  None: a random prefix and a counter."""
     unknown_message_type: UnknownMessageType = "ignore"
@@ -107,6 +110,8 @@ class Options:
         for name, choices in _CHOICES.items():
             if (chosen := getattr(self, name, choices[0])) not in choices:
                 raise ValueError(f"{name} must be {' or '.join(map(repr, choices))}, not {chosen!r}")
+        if not isinstance(self.limits, Limits):
+            raise ValueError(f"limits must be Limits(...), not {self.limits!r}")
 
     def _choose_validators(self) -> dict[str, Validator]:
         if not self.strict_mode:
@@ -127,6 +132,11 @@ class Options:
                 )
             chosen[protocol] = validator
         return chosen
+
+    def bound(self, limit: str) -> float:
+        """The value of a limit: a field of `limits`, or an option."""
+        value: float = getattr(self.limits, limit) if hasattr(self.limits, limit) else getattr(self, limit)
+        return value
 
     def message_id(self) -> str:
         """A new message id."""
@@ -222,6 +232,7 @@ class ClientOptions(Options):
             headers=headers,
             key=self.entropy(16),
             extensions=extensions,
+            max_head=self.limits.head,
         )
 
 

@@ -7,16 +7,22 @@ from types import MappingProxyType
 from typing import assert_never, cast, final
 
 from . import _opening as o, _websocket as ws, actions as a, events as e, notices as n
-from ._course import ABNORMAL, Alarm, Course, Reaction
+from ._course import Course
 from ._http import Handshake
-from ._keepalive import Verdict
-from ._lifecycle import HEARD, MISTAKES, STATES, TAKES_CALLS, TALKING, Phase, State, Trigger
+from ._lifecycle import HEARD, MISTAKES, STATES, TAKES_CALLS, TALKING, Alarm, Phase, State, Trigger
+from ._makeup import ABNORMAL, Reaction
+from ._pace import Due
 from .config import ServerOptions
 from .errors import LocalProtocolError, NotConnected
+from .limits import Limits
 
 
 def _by_phase(reactions: Mapping[type, Reaction]) -> Mapping[Phase, Mapping[type, Reaction]]:
     return MappingProxyType({phase: {kind: reactions[kind] for kind in kinds} for phase, kinds in HEARD.items()})
+
+
+_LIMITS = {1008: "fragments", 1009: "max_message_size"}
+"""The limit that a failure of the WebSocket with this code is about."""
 
 
 @final
@@ -56,6 +62,11 @@ class Connection(Course):
         return self._now
 
     @property
+    def limits(self) -> Limits:
+        """The bounds that it keeps."""
+        return self._options.limits
+
+    @property
     def handshake(self) -> Handshake | None:
         """What the client asked for, on the server's side, once it is known."""
         return self._opening.asked if isinstance(self._opening, o.ServerOpening) else self._handshake
@@ -64,9 +75,9 @@ class Connection(Course):
     def deadline(self) -> float | None:
         """When to send the next `Tick`, or None to wait for something else."""
         earliest = self._session.deadlines.next
-        ping, alarm = self._keepalive.deadline, self._alarms.next
-        if ping is not None and (earliest is None or ping < earliest):
-            earliest = ping
+        pace, alarm = self._pace.deadline, self._alarms.next
+        if pace is not None and (earliest is None or pace < earliest):
+            earliest = pace
         if alarm is not None and (earliest is None or alarm < earliest):
             earliest = alarm
         return earliest
@@ -84,6 +95,8 @@ class Connection(Course):
         kind = type(event)
         if (react := self._heard.get(kind)) is not None:
             react(self, event, now)
+            if self._session.paused is not self._was_paused:
+                self._pause(now)
             if self._phase is Phase.DRAINING and self._session.idle:
                 self._say_goodbye(now)
         elif kind in MISTAKES[self._phase]:
@@ -161,7 +174,7 @@ class Connection(Course):
         self._handshake = self.handshake
         self._opening, self._websocket = None, found.websocket
         self._ended_with = ABNORMAL, ""
-        self._keepalive.start(now)
+        self._pace.start(now)
         if self._dialling is None or self._dialling.succeeded(found.protocol, found.response):
             self._report(n.ProtocolChosen(found.protocol))
         self._report(n.Opened(found.response))
@@ -192,7 +205,7 @@ class Connection(Course):
 
     def _receive(self, event: e.BytesReceived, now: float) -> None:
         if self._websocket is not None:
-            self._keepalive.heard(now)
+            self._pace.heard(now)
             self._receive_frames(self._websocket, event.data, now)
         else:
             assert self._opening is not None
@@ -207,22 +220,28 @@ class Connection(Course):
 
     def _receive_frames(self, websocket: ws.WebSocket, data: bytes, now: float) -> None:
         for signal in websocket.receive(data):
+            if self._pace.is_watching and not websocket.within_message:
+                self._pace.ended()  # what is left over may be the beginning of another
             match signal:
                 case ws.Message(message):
                     if self._phase in TALKING:  # else it comes too late
                         self._receive_message(message, now)
                 case ws.PingReceived(reply):
-                    self._out.append(a.SendBytes(reply))
+                    if pong := self._pace.ping(reply):
+                        self._out.append(a.SendBytes(pong))
                 case ws.PongReceived():
-                    if (rtt := self._keepalive.pong(now)) is not None:
+                    if (rtt := self._pace.pong(now)) is not None:
                         self._report(n.PingEvent(rtt))
                 case ws.CloseReceived(code, reason, reply) | ws.Failed(code, reason, reply):
                     if reply:
                         self._out.append(a.SendBytes(reply))
                     broken = isinstance(signal, ws.Failed)
+                    self._exceeded(_LIMITS.get(code, "") if broken else "")
                     self._finished(code, reason, now, linger=self._dialling is not None and not broken)
                 case _:
                     assert_never(signal)
+        if websocket.unfinished:
+            self._watch(websocket, now)
 
     # --- Time -----------------------------------------------------------------
 
@@ -237,13 +256,24 @@ class Connection(Course):
                     self._too_slow(now)
                 case _:
                     assert_never(alarm)
-        verdict = self._keepalive.due(now)
-        if verdict is Verdict.PING:
-            assert self._websocket is not None
-            self._out.append(a.SendBytes(self._websocket.ping()))
-        elif verdict is Verdict.GONE:
-            self._drop("the peer did not answer a ping", now)
+        while (due := self._pace.due(now)) is not Due.NOTHING:
+            self._fell_due(due, now)
         self._session.react(event, now, self._out)
+
+    def _fell_due(self, due: Due, now: float) -> None:
+        if due is Due.UNREAD:
+            self._exceeded("write_time")
+            self._drop("the peer does not read", now)
+        elif due is Due.SILENT:
+            self._drop("the peer did not answer a ping", now)
+        else:
+            websocket = cast("ws.WebSocket", self._websocket)  # or nobody would be waited for
+            if due is Due.PING:
+                self._out.append(a.SendBytes(websocket.ping()))
+                return
+            self._exceeded("message_time")
+            self._out.append(a.SendBytes(websocket.close(1008, "a message took too long")))
+            self._finished(1008, "a message took too long", now, linger=False)
 
     # A table, because a ladder of comparisons would cost more than most reactions.
     _reactions = _by_phase(
@@ -260,6 +290,7 @@ class Connection(Course):
                 lambda self, event, now: self._transport_lost(event.error, now),
             ),
             e.BytesReceived: _receive,
+            e.BytesUnwritten: lambda self, event, now: self._unwritten(event, now),
             e.CallCancelled: lambda self, event, now: self._tell_session(event, now),
             e.Tick: _tick,
             e.TransportOpened: _transport_opened,

@@ -135,6 +135,7 @@ class Calling(Peer, Generic[D]):
             CallTimeout: no answer in time.
             ConnectionLost: the connection ended before the answer came, so its fate is unknown.
             NotConnected: the call was never written, so it is safe to repeat: no connection, or it is closing.
+            QueueFull: the call was never written, so it is safe to repeat: too many wait already.
             TypeError, ValueError: the params have no JSON form, or the message id is no good, or in use.
         """
         question = self._call(method, params, timeout, no_reply=no_reply, message_id=message_id)

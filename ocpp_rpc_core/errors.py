@@ -163,10 +163,17 @@ class ConnectionLost(CallFailed, ConnectionError):
     """The connection ended after the call was written and before its answer came: its fate is unknown."""
 
 
+@final
+class QueueFull(CallFailed):
+    """Too many calls wait already (`Limits.queued_calls`); it was never written, so it is safe to try again."""
+
+
 class HandshakeError(ConnectionError):
     """The opening handshake failed.  `permanent` means that no retry can mend it."""
 
     permanent: ClassVar[bool] = False
+    limit: str = ""
+    """The limit that the server went beyond, if that is why."""
 
 
 @final
@@ -201,12 +208,16 @@ class HandshakeTimeout(HandshakeError, TimeoutError):
 
 @final
 class UpgradeRefused(Exception):
-    """Why a server did not let a client in, with the HTTP status it answered."""
+    """Why a server did not let a client in, with the HTTP status it answered.
 
-    def __init__(self, status: int, message: str) -> None:
+    `limit` names the limit that the client went beyond, if that is why.
+    """
+
+    def __init__(self, status: int, message: str, limit: str = "") -> None:
         super().__init__(f"{status}: {message}")
         self.status = status
         self.message = message
+        self.limit = limit
 
 
 @final

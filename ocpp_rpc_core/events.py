@@ -44,6 +44,14 @@ class BytesReceived:
 
 @final
 @dataclass(slots=True)
+class BytesUnwritten:
+    """So many bytes wait that the byte stream does not take at once: when that begins, when it has taken some, at 0."""
+
+    size: int
+
+
+@final
+@dataclass(slots=True)
 class TransportClosed:
     """The byte stream is gone: end of file, reset, or our own close; `error` says what broke it, if anything."""
 
@@ -266,6 +274,7 @@ Event = (
     TransportOpened
     | TransportFailed
     | BytesReceived
+    | BytesUnwritten
     | TransportClosed
     | Tick
     | ConnectRequested

@@ -187,6 +187,17 @@ class Closed:
     reason: str
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class LimitExceeded:
+    """The peer, or for queued calls our own application, went beyond a limit; servers hear it of all clients."""
+
+    limit: str
+    """The name of the field of `Limits`, or of the option; what happens next is said there."""
+    bound: float
+    """Its value."""
+
+
 # --- The server --------------------------------------------------------------
 
 
@@ -261,6 +272,7 @@ Notice = (
     | Disconnected
     | Closing
     | Closed
+    | LimitExceeded
     | ClientConnected
     | ConnectionRefused
     | UpgradeAborted

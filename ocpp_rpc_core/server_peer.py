@@ -82,7 +82,7 @@ class ServerSidePeer(Peer):
     def notify(self, notice: n.Notice) -> list[Exception]:
         """Tell the observers, and the server what concerns it."""
         failures = super().notify(notice)
-        if isinstance(notice, n.UpgradeAborted):
+        if isinstance(notice, n.UpgradeAborted | n.LimitExceeded):
             failures += self._server.notify(notice)
         elif isinstance(notice, n.Opened):
             failures += self._server.arrived(self)

@@ -9,7 +9,7 @@ from . import _codec, events as e, notices
 from ._context import Context, Everything, Line
 from ._inbound import Inbound
 from ._outbound import Outbound
-from .actions import CloseSession, Out, RejectCall, SendBytes, SendText, SessionAction
+from .actions import CloseSession, Out, PauseReading, RejectCall, ResumeReading, SendBytes, SendText, SessionAction
 from .config import Options
 from .errors import LocalProtocolError, NotConnected, RPCError, RPCFrameworkError
 from .router import Router
@@ -40,6 +40,8 @@ class Session:
         self._inbound = Inbound(self._context, Router() if router is None else router, hold=hold)
         self._bad_messages = 0
         self.deadlines = self._outbound.deadlines
+        self.paused = False
+        """Whether nothing more is to be read at present."""
 
     @property
     def protocol(self) -> str | None:
@@ -71,11 +73,15 @@ class Session:
     def react(self, event: e.SessionEvent, now: float, out: Out) -> None:
         """As `handle`, for whoever collects actions in a list of its own."""
         self._reactions[type(event)](self, event, now, out)
+        if self._context.waiting or self.paused:
+            self._regulate(out)
 
     def receive(self, data: str | bytes, now: float, out: Out) -> None:
         """As `TextReceived`: one whole message."""
         if data and self._context.talking:  # some charge points send empty messages (features C29)
             self._receive(data, now, out)
+            if self._context.waiting or self.paused:
+                self._regulate(out)
 
     def drain(self) -> list[SessionAction]:
         """Refuse new calls from both sides; the session is `idle` when those under way have ended.
@@ -88,6 +94,7 @@ class Session:
             self._inbound.ready(out)
         else:
             self._lose("the session is closing", final=True, out=out)
+        self._regulate(out)
         return cast("list[SessionAction]", out)
 
     def reconfigure(self, options: Options, now: float) -> list[SessionAction]:
@@ -97,12 +104,31 @@ class Session:
         if self._context.settled:
             self._context.settle(self._context.protocol)
         self._outbound.pump(now, out)
+        self._regulate(out)
         return cast("list[SessionAction]", out)
+
+    def _regulate(self, out: Out) -> None:
+        """Serve requests that wait as far as there is room now; while too many are left, stop reading.
+
+        A handler that calls the peer back waits for an answer that may come behind them: meanwhile more may wait.
+        """
+        context = self._context
+        self._inbound.pump(out)
+        bound = context.options.limits.waiting_bytes
+        if context.unanswered:
+            bound = max(bound, context.options.max_message_size)
+        if self.paused is not (context.waiting > bound):
+            self.paused = not self.paused
+            if self.paused:
+                context.exceeded("waiting_bytes", out)
+            out.append(PauseReading() if self.paused else ResumeReading())
 
     def _lose(self, reason: str, *, final: bool, out: Out) -> None:
         self._context.line = Line.ENDED if final else Line.WAITING
         self._inbound.lost(out)
         self._outbound.lost(reason, final=final, out=out)
+        if self.paused:
+            self._regulate(out)  # nothing waits any more
 
     def _open(self, event: e.SessionOpened, now: float, out: Out) -> None:
         if self._context.talking:
@@ -126,7 +152,7 @@ class Session:
         if notices.MessageEvent in context.wanted:
             context.report(notices.MessageEvent(data, outbound=False), out)
         try:
-            message = _codec.decode(data, context.dialect)
+            message = _codec.decode(data, context.dialect, context.options.limits)
             match message:
                 case _codec.CallResult() | _codec.CallError():
                     self._receive_response(message, now, out)
@@ -134,7 +160,7 @@ class Session:
                     if notices.CallEvent in context.wanted:
                         call = notices.CallEvent(message.message_id, outbound=False, payload=message.raw)
                         context.report(call, out)
-                    self._inbound.receive(message, out)
+                    self._inbound.receive(message, len(data), out)
                 case _codec.CallResultError(message_id, error):
                     context.report(notices.ResponseEvent(outbound=False, payload=message.raw), out)
                     method = self._inbound.refused(message_id)
@@ -166,6 +192,8 @@ class Session:
         closing = self._bad_messages > context.options.max_bad_messages
         response = None if closing else bad.response(context.dialect)
         context.report(notices.BadMessage(data, error, response), out)
+        for limit in filter(None, (bad.limit, "max_bad_messages" if closing else "")):
+            context.exceeded(limit, out)
         if closing:
             context.line = Line.ENDED  # so that the next call is not sent in vain
         if bad.settles is not None:

@@ -14,7 +14,7 @@ import trio
 from ocpp_rpc_core import Phase, actions as a, events, notices as n
 from ocpp_rpc_core._answers import answer_event, is_failure
 from ocpp_rpc_core._crew import Apart, Crew
-from ocpp_rpc_core._outgoing import Outgoing
+from ocpp_rpc_core._outgoing import READ_SIZE, Outgoing
 from ocpp_rpc_core.driving import Inbox, Questions
 from ocpp_rpc_core.peer import Peer
 from ocpp_rpc_core.server_peer import ServerPeer
@@ -22,8 +22,6 @@ from ocpp_rpc_core.server_peer import ServerPeer
 from .streams import BROKEN, Stream, half_close, network_error, write_now
 
 logger = logging.getLogger("ocpp_rpc")
-
-READ_SIZE = 65536
 
 Dial = Callable[[a.OpenTransport], Awaitable[tuple[Stream, events.TransportOpened]]]
 
@@ -127,6 +125,8 @@ class Driver:
         match action:
             case a.SendBytes(data):
                 self._outgoing.put(data)
+            case a.PauseReading() | a.ResumeReading():
+                self._outgoing.pause(reading=isinstance(action, a.ResumeReading))
             case a.StartHandler():
                 self._start_handler(action)
             case a.ResolveCall() | a.ResolveConnect() | a.RejectCall() | a.RejectConnect():
@@ -215,6 +215,7 @@ class Driver:
 
     async def _carry(self, stream: Stream, opened: events.TransportOpened, initial: bytes = b"") -> None:
         self._outgoing = Outgoing(trio.Event, write_now(stream))
+        self._outgoing.serve(self._connection, self.feed)
         error: Exception | None = None
         try:
             self.feed(opened)
@@ -235,7 +236,7 @@ class Driver:
         """Read until the end; what broke the stream, if anything."""
         try:
             while True:
-                await self._outgoing.drained()
+                await self._outgoing.readable()
                 data = await stream.receive_some(READ_SIZE)
                 if not data:
                     return None

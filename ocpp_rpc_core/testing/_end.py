@@ -48,6 +48,8 @@ class End:
         self._busy = False
         self._ways: tuple[Way, Way] | None = None  # in and out
         self._closing = False
+        self._reading = True
+        self._blocked = False  # whether what it wrote waits because the other end does not read
         self._news: deque[e.Event] = deque()  # of the transport, not yet told
 
     @property
@@ -58,7 +60,7 @@ class End:
     @property
     def next(self) -> float | None:
         """When something arrives or falls due here, or None."""
-        times = (self.connection.deadline, self._ways and self._ways[0].next)
+        times = (self.connection.deadline, self._ways[0].next if self._ways and self._reading else None)
         return min((at for at in times if at is not None), default=None)
 
     # --- What an application says ---------------------------------------------
@@ -119,7 +121,12 @@ class End:
             event = self._news.popleft()
         elif self._ways is not None:
             incoming, outgoing = self._ways
-            if self._closing and outgoing.empty:
+            if self._blocked is not (outgoing.stuck > 0):
+                self._blocked = not self._blocked
+                event = e.BytesUnwritten(outgoing.stuck)
+            elif not self._reading:
+                return False
+            elif self._closing and outgoing.empty:
                 outgoing.send(e.TransportClosed(), self._world.now)
                 event = e.TransportClosed()
             else:
@@ -135,7 +142,7 @@ class End:
 
     def join(self, incoming: Way, outgoing: Way) -> None:
         """The byte stream is up."""
-        self._ways, self._closing = (incoming, outgoing), False
+        self._ways, self._closing, self._blocked = (incoming, outgoing), False, False
         self._news.append(e.TransportOpened())
 
     def lose(self, error: Exception | None = None) -> None:
@@ -157,6 +164,8 @@ class End:
             case a.SendBytes(data):
                 if self._ways is not None and not self._closing:
                     self._ways[1].send(e.BytesReceived(data), self._world.now)
+            case a.PauseReading() | a.ResumeReading():
+                self._reading = isinstance(action, a.ResumeReading)
             case a.OpenTransport():
                 self._world.dialling = True
             case a.CloseTransport():

@@ -53,6 +53,13 @@ class Way:
         return not self._sent
 
     @property
+    def stuck(self) -> int:
+        """How many bytes cannot be written because the receiver does not read."""
+        if not self._conditions.stuck:
+            return 0
+        return sum(len(event.data) for _, event in self._sent if isinstance(event, BytesReceived))
+
+    @property
     def next(self) -> float | None:
         """When the next thing arrives, or None."""
         return self._sent[0][0] if self._sent and not self._conditions.stuck else None

@@ -9,7 +9,7 @@ import pytest
 from support.wire import frame
 
 from ocpp_rpc_anyio import MessageEvent, RPCClient, RPCServer
-from ocpp_rpc_anyio.push import READ_SIZE
+from ocpp_rpc_core._outgoing import READ_SIZE
 
 try:
     import uvloop

@@ -87,6 +87,7 @@ async def test_behind_an_http_listener(net):
 @pytest.mark.feature("S22")
 @pytest.mark.feature("B13")
 @pytest.mark.threat("T8")
+@pytest.mark.threat("W10")
 @pytest.mark.parametrize("door", ["", "max_connections=None"])
 async def test_no_sockets_left(net, door):
     """A server that cannot accept any more, or will not, serves whom it has, and new ones once there is room.

@@ -2,18 +2,20 @@
 
 import random
 from contextlib import suppress
+from math import inf
 
 import anyio
 import pytest
 from support.env import gathered, open_files
 from support.raw import Raw
 
-from ocpp_rpc_core import BadMessage, CallTimeout, Closed, State, UpgradeAborted
+from ocpp_rpc_core import BadMessage, CallTimeout, Closed, Limits, State, UpgradeAborted
 
 HEAD = (
     b"GET /bad HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
+PATIENT = Limits(write_time=inf)
 CHANCE = random.Random(7)  # the same garbage each time
 GARBAGE = {
     "nothing": b"",
@@ -110,7 +112,7 @@ async def test_a_trickle(env):
 @pytest.mark.threat("T9")
 async def test_a_peer_that_does_not_read(env):
     """What waits to be written is bounded: senders wait, and the peer's further calls are not read."""
-    async with env.RPCServer(ping_interval=0) as server:
+    async with env.RPCServer(ping_interval=0, limits=PATIENT) as server:
         server.handle("Big", lambda call: {"x": "x" * 10_000})
         raw = await env.line(server).raw()
         (side,) = server.clients
@@ -143,7 +145,7 @@ async def test_a_peer_that_does_not_read(env):
 @pytest.mark.threat("T9")
 async def test_a_peer_that_reads_again(env):
     """Once it reads, everything arrives, in order."""
-    async with env.RPCServer(ping_interval=0) as server:
+    async with env.RPCServer(ping_interval=0, limits=PATIENT) as server:
         raw = await env.line(server).raw()
         (side,) = server.clients
 
@@ -166,7 +168,7 @@ async def test_a_timeout_while_nothing_can_be_written(env):
     line = env.line()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(line.accept)
-        async with line.client(ping_interval=0, max_reconnects=5) as client:
+        async with line.client(ping_interval=0, max_reconnects=5, limits=PATIENT) as client:
             for _ in range(2):
                 with anyio.move_on_after(10):
                     while True:
@@ -197,7 +199,7 @@ async def test_a_client_that_only_listens_after_its_request(net):
 @pytest.mark.threat("T9")
 async def test_a_peer_that_never_reads_cannot_keep_us(env):
     """Closing ends in time although nothing can be written."""
-    async with env.RPCServer(ping_interval=0, close_timeout=5) as server:
+    async with env.RPCServer(ping_interval=0, close_timeout=5, limits=PATIENT) as server:
         raw = await env.line(server).raw()
         (side,) = server.clients
         with anyio.move_on_after(10):

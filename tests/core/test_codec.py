@@ -9,15 +9,17 @@ from hypothesis import example, given, strategies as st
 from ocpp_rpc_core import _codec as c
 from ocpp_rpc_core._dialects import DIALECTS, OCPP_16, OCPP_21, OCPP_201, PLAIN, dialect_of
 from ocpp_rpc_core.errors import ERRORS, RPCError, RPCGenericError, create_rpc_error
+from ocpp_rpc_core.limits import Limits
 
+DEFAULT = Limits()
 ALL = (OCPP_16, OCPP_201, OCPP_21, PLAIN)
 MESSAGES = (c.Call, c.CallResult, c.CallError, c.CallResultError, c.Send)
 
 
-def refusal(data, dialect=OCPP_21):
+def refusal(data, dialect=OCPP_21, limits=DEFAULT):
     """The code, the id to answer with and the id of the call that is settled, of what cannot be read."""
     with pytest.raises(c.Undecodable) as caught:
-        c.decode(data, dialect)
+        c.decode(data, dialect, limits)
     assert str(caught.value) == str(caught.value.error)
     return caught.value.error.code, caught.value.answer_id, caught.value.settles
 
@@ -129,12 +131,46 @@ def test_absurd_numbers(number):
 
 def test_longest_numbers():
     """Numbers of 32 characters are read, those of 33 are not."""
-    digits = "1" * c.MAX_DIGITS
+    digits = "1" * 32
     assert c.decode(f'[3,"a",{digits}]', PLAIN).result == int(digits)
     assert refusal(f'[3,"a",{digits}1]') == ("RpcFrameworkError", "-1", None)
-    real = "0." + "1" * (c.MAX_DIGITS - 2)
+    real = "0." + "1" * 30
     assert c.decode(f'[3,"a",{real}]', PLAIN).result == float(real)
     assert refusal(f'[3,"a",{real}1]') == ("RpcFrameworkError", "-1", None)
+
+
+@pytest.mark.feature("B13")
+def test_limits_are_named():
+    """Whoever looks at what is refused can tell which limit it went beyond."""
+    for text, limit in [
+        (f'[2,"a","M",{"1" * 33}]', "json_digits"),
+        (f'[2,"a","M",1.{"1" * 33}]', "json_digits"),
+        (f'[2,"a","{"M" * 65}",{{}}]', "method_length"),
+        ("[" * 100_000, "json_depth"),
+        ("[NaN]", ""),
+        ("[1e999]", ""),
+    ]:
+        with pytest.raises(c.Undecodable) as caught:
+            c.decode(text, PLAIN)
+        assert caught.value.limit == limit, text
+    assert c.decode(f'[2,"a","{"M" * 64}",{{}}]', PLAIN).method == "M" * 64
+    free = Limits(json_digits=inf, method_length=inf)
+    assert c.decode(f'[2,"a","{"M" * 65}",{"1" * 99}]', PLAIN, free).params == int("1" * 99)
+    assert refusal(f'[2,"a","M",{"1" * 5000}]', limits=free) == ("RpcFrameworkError", "-1", None)  # Python's own limit
+
+
+@pytest.mark.threat("T21")
+def test_the_last_of_equal_keys_counts():
+    """As in most languages; nothing else is made of it."""
+    assert c.decode('[2,"a","M",{"x":1,"x":2}]', PLAIN).params == {"x": 2}
+
+
+@pytest.mark.threat("T21")
+def test_lone_surrogates_come_in_and_go_out():
+    """A cut emoji is read as it is, and what repeats it can be sent."""
+    call = c.decode('[2,"\\ud83d","M",{"x":"\\ud83d"}]', PLAIN)
+    assert (call.message_id, call.params) == ("\ud83d", {"x": "\ud83d"})
+    assert c.encode(c.call_result(call.message_id, call.params)) == '[3,"\\ud83d",{"x":"\\ud83d"}]'
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '[2,"a","M",' + '{"a":' * 100_000, "[" * 50_000 + "]" * 50_000])

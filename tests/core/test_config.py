@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 from ocpp_rpc_core._door import Door
 from ocpp_rpc_core.backoff import ExponentialBackoff
 from ocpp_rpc_core.config import ClientOptions, ServerOptions, message_ids, reconfigure, unlimited
+from ocpp_rpc_core.limits import Limits
 from ocpp_rpc_core.validation import create_validator, standard_validator
 
 
@@ -46,6 +47,7 @@ BOTH = {
     "null_payload": "accept",
     "repeated_ids": "accept",
     "identity_format": "any",
+    "limits": Limits(),
 }
 SERVER = {
     **BOTH,
@@ -452,3 +454,13 @@ def test_impossible_doors():
         with pytest.raises(ValueError, match="door must be a Door, not"):
             server(door=bad)
     assert server(door=Door(max_connections=3), allowed_origins=["*"]).allowed_origins == ("*",)
+
+
+@pytest.mark.feature("B13")
+@ROLES
+def test_limits(role):
+    """They are one object, and only that; each bound has a name, whether it is an option or a part of it."""
+    assert role(limits=Limits(headers=7)).bound("headers") == 7
+    assert role(max_message_size=9).bound("max_message_size") == 9
+    with pytest.raises(ValueError, match="limits must be Limits"):
+        role(limits={"headers": 7})

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 from support import wire
-from support.wire import client, dialling, message, opened, server, upgrading
+from support.wire import MASKED_PING, PONG, client, dialling, message, opened, server, upgrading
 
 from ocpp_rpc_core import actions as a, errors, events as e, notices as n
 from ocpp_rpc_core._http import HTTPResponse
 from ocpp_rpc_core._lifecycle import Phase, State
 from ocpp_rpc_core.backoff import ExponentialBackoff
+from ocpp_rpc_core.limits import Limits
 from ocpp_rpc_core.router import Router
 from ocpp_rpc_core.testing import Script
 
@@ -211,10 +212,13 @@ def test_an_answer_that_is_no_handshake(reply):
     assert isinstance(script.actions[0].error, errors.InvalidHandshake)
 
 
+TOO_SLOW = a.Report(n.LimitExceeded("handshake_timeout", 10.0))
+
+
 @pytest.mark.threat("T7")
 def test_a_server_that_does_not_answer():
     """The handshake is given up after its time, dialling included."""
-    script = upgrading(client()).until_deadline(10).tell(e.Tick()).expect(a.AbortTransport())
+    script = upgrading(client()).until_deadline(10).tell(e.Tick()).expect(TOO_SLOW, a.AbortTransport())
     script.tell(e.BytesReceived(wire.response())).expect()
     slow = errors.HandshakeTimeout("the opening handshake took too long")
     script.tell(e.TransportClosed(OSError("aborted"))).expect(
@@ -226,7 +230,7 @@ def test_a_server_that_does_not_answer():
 
 def test_a_byte_stream_that_comes_too_late():
     """Dialling was given up, but the news crossed: the byte stream is dropped again."""
-    script = dialling(client()).until_deadline(10).tell(e.Tick()).expect(a.AbortTransport())
+    script = dialling(client()).until_deadline(10).tell(e.Tick()).expect(TOO_SLOW, a.AbortTransport())
     script.tell(e.TransportOpened()).expect(a.AbortTransport())
     assert script._machine.deadline is None
     script.tell(e.TransportClosed())
@@ -381,7 +385,8 @@ def test_too_many_bad_messages():
     """The message that breaks the camel's back closes with 1002, and what follows is not heard."""
     script = opened(server(max_bad_messages=0))
     script.tell(e.BytesReceived(wire.frame(0x81, b"junk", masked=True) + message(2, "7", "M", {}, masked=True)))
-    [told, bad, closing, goodbye] = script.skip().actions
+    [told, bad, exceeded, closing, goodbye] = script.skip().actions
+    assert exceeded == a.Report(n.LimitExceeded("max_bad_messages", 0))
     assert told == a.Report(n.MessageEvent("junk", outbound=False))
     assert isinstance(bad.notice, n.BadMessage)
     assert closing == a.Report(n.Closing())
@@ -440,6 +445,173 @@ def test_activity_puts_pings_off():
 def test_no_pings(interval):
     """0 and infinity mean none."""
     assert opened(server(ping_interval=interval))._machine.deadline is None
+
+
+# --- Keeping pace ---------------------------------------------------------------------------------
+
+
+def exceeded(limit, bound):
+    """Observers hear of it."""
+    return a.Report(n.LimitExceeded(limit, bound))
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T9")
+def test_a_peer_that_does_not_read():
+    """It is dropped when nothing of what waits was written for so long; progress puts that off."""
+    script = opened(server(limits=Limits(write_time=3)))
+    script.tell(e.BytesUnwritten(70_000)).expect()
+    script.now = 2.0
+    script.tell(e.BytesUnwritten(40_000)).expect()
+    script.until_deadline(5).tell(e.Tick()).expect(exceeded("write_time", 3), a.AbortTransport())
+    script.tell(e.BytesUnwritten(0)).expect()
+    script.tell(e.TransportClosed()).expect(*reports(n.Disconnected(1006, ""), n.Closing(), n.Closed(1006, "")))
+
+
+def test_a_peer_that_reads_in_time():
+    """Nothing comes of it."""
+    script = opened(server())
+    script.tell(e.BytesUnwritten(70_000)).expect()
+    assert script._machine.deadline == 10
+    script.tell(e.BytesUnwritten(0)).expect()
+    assert script._machine.deadline is None
+
+
+@pytest.mark.threat("T9")
+def test_pings_of_a_peer_that_does_not_read():
+    """The latest is answered once it reads."""
+    script = opened(server()).tell(e.BytesUnwritten(5000)).expect()
+    for payload in (b"1", b"2", b"3"):
+        script.tell(e.BytesReceived(wire.frame(0x89, payload, masked=True))).expect()
+    script.tell(e.BytesUnwritten(0)).expect(a.SendBytes(wire.frame(0x8A, b"3")))
+    script.tell(e.BytesReceived(MASKED_PING)).expect(a.SendBytes(PONG))
+
+
+BEGUN = wire.frame(0x01, b"[2,", masked=True)
+REST = wire.frame(0x80, b'"1","Nobody",{}]', masked=True)
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T7")
+@pytest.mark.parametrize("beginning", [BEGUN, BEGUN[:3], BEGUN[:-1], MASKED_PING[:1]])
+def test_a_message_that_does_not_end(beginning):
+    """It ends the connection with 1008, whatever trickles in meanwhile."""
+    script = opened(server(limits=Limits(message_time=20))).tell(e.BytesReceived(beginning)).expect()
+    assert script._machine.deadline == 20
+    if beginning is BEGUN:
+        for script.now in (5.0, 10.0, 15.0):
+            script.tell(e.BytesReceived(MASKED_PING)).expect(a.SendBytes(PONG))
+            script.tell(e.BytesReceived(wire.frame(0x00, b" ", masked=True))).expect()
+    reason = "a message took too long"
+    script.until_deadline(20).tell(e.Tick()).expect(
+        exceeded("message_time", 20), a.SendBytes(wire.goodbye(1008, reason)), a.CloseTransport()
+    )
+    script.tell(e.TransportClosed()).expect(*reports(n.Disconnected(1008, reason), n.Closing(), n.Closed(1008, reason)))
+
+
+@pytest.mark.threat("T7")
+def test_each_message_has_its_own_time():
+    """A peer that always has begun the next one is no trickle, with messages nor with pings."""
+    script = opened(server(limits=Limits(message_time=20)))
+    for script.now in (0.0, 15.0, 30.0):
+        script.tell(e.BytesReceived(BEGUN)).expect()
+        assert script._machine.deadline == script.now + 20
+        script.tell(e.BytesReceived(REST)).skip()
+        assert script._machine.deadline is None
+    script.tell(e.BytesReceived(BEGUN)).expect()
+    script.now = 40.0
+    script.tell(e.BytesReceived(REST + MASKED_PING[:3])).skip()
+    assert script._machine.deadline == 60
+    script.now = 50.0
+    script.tell(e.BytesReceived(MASKED_PING[3:] + BEGUN)).expect(a.SendBytes(PONG))
+    assert script._machine.deadline == 70
+
+
+def choosy(**options):
+    """A server whose one handler is busy, and that lets nothing wait."""
+    router = Router()
+    router.add("Echo", "handler")
+    settings = Limits(running_handlers=1, waiting_bytes=0, **options)
+    script = opened(server(router, ping_interval=5, limits=settings))
+    return script.tell(e.BytesReceived(message(2, "1", "Echo", {}, masked=True))).skip()
+
+
+SECOND = message(2, "2", "Echo", {}, masked=True)
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T20")
+def test_a_peer_that_is_not_read_is_not_judged():
+    """While reading pauses no ping is sent and no message is late; afterwards time begins anew."""
+    script = choosy()
+    told = a.Report(n.MessageEvent('["2"]', outbound=False))
+    script.tell(e.BytesReceived(SECOND + BEGUN)).skip()
+    assert script.actions[-2:] == [exceeded("waiting_bytes", 0), a.PauseReading()]
+    assert script._machine.deadline is None
+    script.tell(e.BytesReceived(BEGUN[:1])).skip()
+    assert script._machine.deadline is None
+    changed = replace(script._machine._options, ping_interval=7)
+    script.tell(e.Reconfigured(changed)).expect()
+    assert script._machine.deadline is None
+    script.now = 100.0
+    script.tell(e.HandlerDeclined(1)).skip()
+    assert [type(action) for action in script.actions] == [a.StartHandler, a.ResumeReading]
+    assert script._machine.deadline == 107
+    script.tell(e.BytesReceived(BEGUN[1:])).skip()
+    assert told not in script.actions
+
+
+def test_a_message_under_way_while_reading_paused():
+    """Its time begins anew."""
+    script = choosy(message_time=3)
+    script.tell(e.BytesReceived(SECOND + BEGUN)).skip()
+    script.now = 100.0
+    script.tell(e.HandlerDeclined(1)).skip()
+    assert script._machine.deadline == 103
+
+
+def test_a_goodbye_ends_the_pause():
+    """The peer's own goodbye is to be read."""
+    script = choosy().tell(e.BytesReceived(SECOND)).skip()
+    script.tell(e.CloseRequested()).skip()
+    assert a.ResumeReading() in script.actions
+    script.tell(e.BytesReceived(wire.goodbye(1000, masked=True))).expect(a.CloseTransport())
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.parametrize(
+    ("data", "limit", "bound"),
+    [
+        (wire.frame(0x81, bytes(101), masked=True), "max_message_size", 100),
+        (wire.frame(0x01, masked=True) + wire.frame(0x00, masked=True) * 2, "fragments", 2),
+    ],
+)
+def test_limits_of_the_websocket_are_reported(data, limit, bound):
+    """Before the goodbye that says the same."""
+    script = opened(server(max_message_size=100, limits=Limits(fragments=2))).tell(e.BytesReceived(data))
+    assert script.skip().actions[1:] == [exceeded(limit, bound), a.CloseTransport()]
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T4")
+def test_limits_of_the_handshake_are_reported():
+    """In either role, besides what comes of it."""
+    script = upgrading(server()).tell(e.BytesReceived(wire.request("/" + "x" * 9000))).skip()
+    assert exceeded("request_line", 8192) in script.actions
+    assert script.actions[0].data.startswith(b"HTTP/1.1 414 ")
+    script = upgrading(client(limits=Limits(head=300))).tell(e.BytesReceived(wire.response(extra="X: " + "y" * 300)))
+    assert script.skip().actions == [exceeded("head", 300), a.CloseTransport()]
+
+
+def test_the_limits_are_known_to_drivers():
+    """Those of the options as they are now."""
+    script = opened(server())
+    assert script._machine.limits == Limits()
+    changed = Limits(write_time=1)
+    script.tell(e.Reconfigured(replace(script._machine._options, limits=changed))).expect()
+    assert script._machine.limits == changed
+    script.tell(e.BytesUnwritten(1)).expect()
+    assert script._machine.deadline == 1
 
 
 def test_the_earliest_deadline_counts():

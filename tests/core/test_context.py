@@ -11,7 +11,7 @@ from ocpp_rpc_core.errors import (
     RPCNotImplementedError,
     RPCOccurrenceConstraintViolationError,
 )
-from ocpp_rpc_core.notices import MessageEvent, StrictValidationFailure
+from ocpp_rpc_core.notices import LimitExceeded, MessageEvent, StrictValidationFailure
 
 
 def test_everything_is_contained_in_everything():
@@ -152,3 +152,13 @@ def test_settling_takes_the_policies(protocol):
     context.settle(protocol)
     assert (context.dialect.refuses_null, context.dialect.answers_unknown) == (protocol is not None, True)
     assert (context.refuses_repeats, context.remembers) == (True, True)
+
+
+@pytest.mark.feature("B13")
+def test_limits_are_reported_with_their_bound():
+    """That of `Limits`, or an option of its own; whether somebody listens here or not."""
+    out = []
+    context = Context(options(), ())
+    context.exceeded("queued_calls", out)
+    context.exceeded("max_message_size", out)
+    assert out == [Report(LimitExceeded("queued_calls", 100)), Report(LimitExceeded("max_message_size", 2**20))]

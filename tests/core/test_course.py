@@ -10,6 +10,7 @@ from ocpp_rpc_core import actions as a, errors, events as e, notices as n
 from ocpp_rpc_core._lifecycle import Phase, State
 from ocpp_rpc_core.backoff import ExponentialBackoff, OCPPBackoff
 from ocpp_rpc_core.errors import ConnectionLost, NotConnected
+from ocpp_rpc_core.limits import Limits
 from ocpp_rpc_core.router import Router
 from ocpp_rpc_core.testing import Script
 
@@ -237,7 +238,8 @@ def test_too_many_bad_messages():
     script = opened(client(max_bad_messages=0)).tell(e.BytesReceived(wire.frame(0x81, b"junk"))).skip()
     [_, bad, *rest] = script.actions
     code, reason = 1002, bad.notice.error.message
-    assert rest == [CLOSING, a.SendBytes(goodbye(code, reason, masked=True))]
+    exceeded = a.Report(n.LimitExceeded("max_bad_messages", 0))
+    assert rest == [exceeded, CLOSING, a.SendBytes(goodbye(code, reason, masked=True))]
     script.tell(e.BytesReceived(goodbye(code, reason))).expect()
     script.tell(e.TransportClosed()).expect(*gone(code, reason))
 
@@ -332,6 +334,7 @@ def test_a_handshake_that_takes_too_long(at, status):
     handshake = script._machine.handshake
     slow = errors.HandshakeTimeout("the opening handshake took too long")
     script.expect(
+        a.Report(n.LimitExceeded("handshake_timeout", 10.0)),
         *[a.CancelUpgrade()] * (status == 503),
         sent,
         a.Report(n.UpgradeAborted(slow, status, handshake and "CP1", handshake)),
@@ -349,7 +352,8 @@ def test_a_client_that_talks_too_much_before_it_is_let_in():
     text = "too many bytes before the upgrade was answered"
     sent = turned_away(script, 400, text)
     aborted = n.UpgradeAborted(errors.UpgradeRefused(400, text), 400, "CP1", script._machine.handshake)
-    script.expect(a.CancelUpgrade(), sent, a.Report(aborted), a.CloseTransport())
+    exceeded = a.Report(n.LimitExceeded("early_bytes", 65536))
+    script.expect(a.CancelUpgrade(), sent, exceeded, a.Report(aborted), a.CloseTransport())
     script.tell(e.BytesReceived(bytes(70000))).expect()
 
 
@@ -560,7 +564,8 @@ def test_a_byte_stream_that_ends_within_the_handshake(answer, end, error):
 def test_an_attempt_that_takes_too_long():
     """It is dropped, and followed by the next."""
     script = reconnecting()
-    script.until_deadline(11).tell(e.Tick()).expect(a.AbortTransport())
+    exceeded = a.Report(n.LimitExceeded("handshake_timeout", 10.0))
+    script.until_deadline(11).tell(e.Tick()).expect(exceeded, a.AbortTransport())
     script.tell(e.ConnectRequested(2)).expect()
     script.tell(e.TransportClosed(OSError("aborted"))).expect(a.Report(n.SocketError(OSError("aborted"))))
     assert script._machine.phase is Phase.WAITING
@@ -661,3 +666,28 @@ def test_a_client_that_is_told_so_and_stays_is_dropped():
     script.tell(e.BytesReceived(wire.request())).skip()
     script.until_deadline(2).tell(e.Tick()).expect(a.AbortTransport())
     script.tell(e.TransportClosed()).expect(CLOSING, *closed(1006))
+
+
+# --- Not reading ----------------------------------------------------------------------------------
+
+
+@pytest.mark.threat("T20")
+@pytest.mark.parametrize("end", [e.HandlerDeclined(1), e.CloseRequested(), e.TransportClosed()])
+def test_what_a_peer_that_is_not_read_owes(end):
+    """Neither a pong nor the rest of a message, until it is read again; afterwards both have their time."""
+    router = Router()
+    router.add("Echo", "handler")
+    limits = Limits(running_handlers=1, waiting_bytes=0, message_time=3)
+    script = opened(server(router, ping_interval=5, limits=limits))
+    for message_id in "12":
+        script.tell(e.BytesReceived(message(2, message_id, "Echo", {}, masked=True))).skip()
+    assert a.PauseReading() in script.actions
+    script.tell(e.BytesReceived(b"\x81")).expect()
+    assert script._machine.deadline is None
+    script.until(100).tell(end).skip()
+    assert a.ResumeReading() in script.actions
+    going_on = isinstance(end, e.HandlerDeclined)
+    assert script._machine.deadline == (103 if going_on else 105 if isinstance(end, e.CloseRequested) else None)
+    if going_on:
+        script.tell(e.BytesReceived(b"\x80" + bytes(4))).expect()
+        assert script._machine.deadline == 105

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import itertools
 import time
+from math import inf
 
 import h11
 import pytest
@@ -13,6 +14,7 @@ from ocpp_rpc_core._handshake import ClientHandshake, ServerHandshake
 from ocpp_rpc_core._http import Handshake, TLSInfo
 from ocpp_rpc_core._url import basic_header, parse_endpoint
 from ocpp_rpc_core.errors import UpgradeRefused
+from ocpp_rpc_core.limits import Limits
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -230,17 +232,20 @@ def test_the_head_has_a_limit():
     for max_head, filler, expected in [(600, 600 - size, 101), (600, 601 - size, 431), (600, 10**6, 431)]:
         data = head(("X", "a" * filler))
         for step in (1, 7, 599, 600, 601, len(data)):
-            assert status(*(data[i : i + step] for i in range(0, len(data), step)), max_head=max_head) == expected
+            assert (
+                status(*(data[i : i + step] for i in range(0, len(data), step)), limits=Limits(head=max_head))
+                == expected
+            )
 
 
 @pytest.mark.threat("T4")
 def test_the_head_is_given_up_when_it_is_full():
     """A peer that never ends its head is refused as soon as the limit is reached, then ignored."""
-    server = ServerHandshake()
+    server = ServerHandshake(limits=Limits(header_line=inf))
     assert server.receive(b"GET / HTTP/1.1\r\nX: " + b"a" * 16364) is None
     with pytest.raises(UpgradeRefused) as caught:
         server.receive(b"a")
-    assert caught.value.status == 431
+    assert (caught.value.status, caught.value.limit) == (431, "head")
     assert server.receive(b"a" * 10**6) is None
     assert server.trailing == b""
 
@@ -264,10 +269,11 @@ def test_a_large_head_costs_little():
 @pytest.mark.threat("T18")
 def test_early_bytes_are_kept():
     """Frames that follow the request at once are not lost, in that read or in later ones."""
-    server = ServerHandshake(max_head=len(head()) + 2)
+    server = ServerHandshake(limits=Limits(head=len(head()) + 2))
     assert server.receive(head() + b"early") is not None
     assert server.receive(b" frames") is None
     assert server.trailing == b"early frames"
+    assert server.early == 12
     server.accept(None)
     assert server.trailing == b"early frames"
 
@@ -467,8 +473,8 @@ def test_mutated_requests(changes, positions, max_head):
         + b"\x81\x80",
         changes,
     )
-    assert outcome(cut(data, positions), max_head=max_head) == outcome([data], max_head=max_head)
-    server = ServerHandshake(max_head=max_head)
+    assert outcome(cut(data, positions), limits=Limits(head=max_head)) == outcome([data], limits=Limits(head=max_head))
+    server = ServerHandshake(limits=Limits(head=max_head))
     try:
         server.receive(data)
     except UpgradeRefused as error:

@@ -1,11 +1,14 @@
 """Header fields: lists, tokens, and what a user may add."""
 
 import time
+from math import inf
 
 import pytest
 from hypothesis import given, strategies as st
 
 from ocpp_rpc_core import _headers
+from ocpp_rpc_core.errors import UpgradeRefused
+from ocpp_rpc_core.limits import Limits
 
 
 def test_the_accept_key_is_the_one_of_the_specification():
@@ -103,3 +106,57 @@ def test_fields_that_cannot_be_sent(name, value):
     with pytest.raises(ValueError) as caught:
         _headers.encode([], [(name, value)])
     assert "secret" not in str(caught.value)
+
+
+# --- How long a head may be ----------------------------------------------------------------------
+
+
+def measured(pieces, **limits):
+    """The status and the limit it is refused with, or None."""
+    meter = _headers.HeadMeter(Limits(**limits))
+    try:
+        for piece in pieces:
+            meter.measure(piece)
+    except UpgradeRefused as refused:
+        return refused.status, refused.limit
+    return None
+
+
+SMALL = {"request_line": 14, "header_line": 6, "headers": 2}
+LINE = b"GET / HTTP/1.1\r\n"
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T4")
+@pytest.mark.parametrize(
+    ("head", "verdict"),
+    [
+        (LINE + b"a: bcd\r\nA: b\r\n\r\n", None),
+        (LINE.replace(b"/", b"/x"), (414, "request_line")),
+        (b"G" * 15, (414, "request_line")),
+        (LINE + b"a: bcde", (431, "header_line")),
+        (LINE + b"a: b\r\na: b\r\na", (431, "headers")),
+        (LINE + b"a:\n\n" + b"x" * 100, None),
+        (b"\r\n" + b"x" * 100, None),
+        (LINE + b"a: b\r\n" * 2 + b"\r\n" + b"\n" * 100, None),
+    ],
+)
+def test_lines_are_measured(head, verdict):
+    """Whatever the cuts; a line end is not part of its line, and after the blank line everything passes."""
+    for size in (1, 2, 3, 7, len(head)):
+        pieces = [head[at : at + size] for at in range(0, len(head), size)]
+        assert measured(pieces, **SMALL) == verdict
+
+
+@pytest.mark.threat("T5")
+def test_measuring_is_linear():
+    """Twice the bytes take about twice the time, whole or byte by byte."""
+
+    def seconds(pieces):
+        start = time.process_time()
+        measured(pieces, request_line=inf, header_line=inf, headers=inf)
+        return time.process_time() - start
+
+    for make in (lambda n: [b"a\r\n" * n], lambda n: [b"a"] * n, lambda n: [b"\r" * n]):
+        once, twice = (min(seconds(make(size)) for _ in range(5)) for size in (20_000, 40_000))
+        assert twice < 3 * once + 0.001

@@ -1,5 +1,7 @@
 """The peer's requests: served, held back, refused, answered once."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, strategies as st
 from support.desk import Desk, seen, sent, strict, text
@@ -19,6 +21,7 @@ from ocpp_rpc_core.errors import (
     RPCSecurityError,
     create_rpc_error,
 )
+from ocpp_rpc_core.limits import Limits
 
 FAILED = [4, "a", "InternalError", "the handler failed", {}]
 
@@ -537,6 +540,59 @@ def test_draining_refuses_new_requests_and_ends_the_old():
     ended = n.CallErrorEvent("a", outbound=False, method="Heartbeat", params={}, error=RPCGenericError(refused))
     assert seen(desk.session.drain()) == seen([sent(4, "a", "GenericError", refused, {}), Report(ended)])
     assert desk.session.idle
+
+
+# --- No more at once than allowed ---------------------------------------------
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T20")
+def test_handlers_beyond_the_limit_wait_in_order():
+    """The next begins when one ends, not when it has only answered; what needs no handler waits its turn, too."""
+    desk = Desk(limits=Limits(running_handlers=2))
+    assert [desk.hear(2, message_id, "Heartbeat", {}) for message_id in "abc"] == [[start(1, "a")], [start(2, "b")], []]
+    assert desk.hear(2, "d", "Unknown", {}) == desk.hear(2, "e", "Heartbeat", {}) == []
+    assert not desk.session.idle
+    early = e.HandlerReplied(e.HandlerReturned(1, {}))
+    assert desk.tell(early) == said((3, "a", {}))
+    assert desk.tell(e.HandlerDeclined(1)) == [start(3, "c")]
+    unknown = [4, "d", "NotImplemented", "the method Unknown is not known here", {}]
+    assert desk.tell(e.HandlerReturned(2, {})) == [*said((3, "b", {}), unknown), start(4, "e")]
+    assert desk.tell(e.HandlerReturned(3, {}), e.HandlerReturned(4, {})) == said((3, "c", {}), (3, "e", {}))
+    assert desk.session.idle
+
+
+@pytest.mark.feature("C21")
+@pytest.mark.threat("T20")
+def test_a_handler_that_waits_for_us_does_not_count():
+    """Each call of ours in flight makes room for one more: handlers that call each other in turn go on."""
+    desk = Desk(limits=Limits(running_handlers=1))
+    desk.hear(2, "a", "Heartbeat", {})
+    assert desk.hear(2, "b", "Heartbeat", {}) == desk.hear(2, "c", "Heartbeat", {}) == []
+    assert desk.call(9) == [*said((2, "1", "Heartbeat", {})), start(2, "b")]
+    assert desk.hear(3, "1", {}) == [seen(ResolveCall(9, {}))]
+    assert desk.tell(e.HandlerReturned(2, {})) == said((3, "b", {}))
+    assert desk.tell(e.HandlerReturned(1, {})) == [*said((3, "a", {})), start(3, "c")]
+
+
+@pytest.mark.threat("T20")
+def test_draining_refuses_what_waits():
+    """There is always room for a refusal."""
+    desk = Desk(limits=Limits(running_handlers=1))
+    desk.hear(2, "a", "Heartbeat", {})
+    desk.hear(2, "b", "Heartbeat", {})
+    refused = "the connection is closing and takes no new calls"
+    assert [seen(action) for action in desk.session.drain()] == said((4, "b", "GenericError", refused, {}))
+    assert desk.tell(e.HandlerReturned(1, {})) == said((3, "a", {}))
+
+
+def test_a_higher_limit_acts_at_once():
+    """What waits begins."""
+    desk = Desk(limits=Limits(running_handlers=1))
+    desk.hear(2, "a", "Heartbeat", {})
+    desk.hear(2, "b", "Heartbeat", {})
+    more = replace(desk.options, limits=Limits())
+    assert [seen(action) for action in desk.session.reconfigure(more, 0)] == [start(2, "b")]
 
 
 # --- Any order ---------------------------------------------------------------

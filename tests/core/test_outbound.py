@@ -13,6 +13,7 @@ from ocpp_rpc_core.errors import (
     CallTimeout,
     ConnectionLost,
     NotConnected,
+    QueueFull,
     RPCError,
     RPCFrameworkError,
     RPCGenericError,
@@ -21,6 +22,7 @@ from ocpp_rpc_core.errors import (
     RPCProtocolError,
     create_rpc_error,
 )
+from ocpp_rpc_core.limits import Limits
 
 
 def calls(*numbers):
@@ -267,6 +269,48 @@ def test_errors_know_their_message():
         15: ("ConnectionLost", "15"),
         16: ("NotConnected", None),
     }
+
+
+# --- How many may wait -------------------------------------------------------
+
+
+def full(token, limit):
+    """What becomes of a call that has no place in the queue."""
+    text = f"the queue of {limit} calls is full; this one was never sent"
+    return [seen(Report(n.LimitExceeded("queued_calls", limit))), rejected(token, QueueFull(text))]
+
+
+@pytest.mark.feature("B13")
+def test_the_queue_has_an_end():
+    """A call too many is refused, unsent; an answer or a cancelled call makes room."""
+    desk = Desk(limits=Limits(queued_calls=2))
+    assert desk.call(1) == calls(1)
+    assert desk.call(2) == desk.call(3) == []
+    assert desk.call(4) == full(4, 2)
+    assert desk.tell(e.CallCancelled(2)) == desk.call(5) == []
+    assert desk.call(6) == full(6, 2)
+    assert desk.hear(3, "1", {}) == [resolved(1), *calls(3)]
+    assert desk.call(7) == []
+    assert desk.tell(e.RawSendRequested(8, "raw")) == seen([SendText("raw"), ResolveCall(8, None)])
+
+
+def test_what_can_go_out_needs_no_place():
+    """Without any queue calls go as far as the window allows."""
+    desk = Desk(limits=Limits(queued_calls=0), call_concurrency=2)
+    assert [desk.call(token) for token in (1, 2, 3)] == [calls(1), calls(2), full(3, 0)]
+
+
+@pytest.mark.feature("C15")
+def test_the_queue_has_an_end_without_a_connection():
+    """Whatever waits for the first, or the next, connection counts."""
+    desk = Desk(..., limits=Limits(queued_calls=2))
+    assert desk.tell(e.RawSendRequested(1, "raw"), e.CallRequested(2, "Heartbeat")) == []
+    assert desk.call(3) == full(3, 2)
+    sent_now = desk.tell(e.SessionOpened("ocpp1.6"))
+    assert sent_now == [*seen([SendText("raw"), ResolveCall(1, None)]), *calls(1)]
+    desk.tell(e.SessionLost("cut", final=False))
+    assert desk.call(4) == desk.tell(e.RawSendRequested(5, "raw")) == []
+    assert desk.tell(e.RawSendRequested(6, "raw")) == full(6, 2)
 
 
 # --- Cancelling --------------------------------------------------------------

@@ -1,9 +1,12 @@
 """Bytes on their way out: at once or joined, in order, and no more than the peer reads."""
 
+import pytest
 from hypothesis import given, strategies as st
 from support.stepping import Bell, Task
 
-from ocpp_rpc_core._outgoing import HIGH_WATER, Outgoing
+from ocpp_rpc_core import events as e
+from ocpp_rpc_core._outgoing import PIECE, READ_SIZE, Outgoing
+from ocpp_rpc_core.limits import Limits
 
 
 class Socket:
@@ -19,6 +22,20 @@ class Socket:
         if size:
             self.written.append(data[:size])
         return size
+
+
+class Line:
+    """The part of a connection that is asked."""
+
+    limits = Limits(unwritten_bytes=100)
+
+
+def served(*ways):
+    """Bytes of a connection that lets 100 of them wait, and what it is told."""
+    told = []
+    outgoing = Outgoing(Bell, *ways)
+    outgoing.serve(Line(), told.append)
+    return outgoing, told
 
 
 def test_the_first_bytes_after_reading_go_out_at_once():
@@ -109,10 +126,11 @@ def test_the_end():
 
 def test_too_much():
     """Whoever waits, and be they several, waits until little enough is unwritten."""
-    outgoing = Outgoing(Bell)
+    outgoing, _ = served()
     assert Task(outgoing.drained()).result is None
-    outgoing.put(b"x" * (HIGH_WATER + 2))
-    waiting = [Task(outgoing.drained()), Task(outgoing.drained())]
+    outgoing.put(b"x" * 102)
+    waiting = [Task(outgoing.drained()), Task(outgoing.readable())]
+    assert not outgoing.may_read
     outgoing.wrote(1)
     assert not any(task.step() for task in waiting)
     outgoing.wrote(1)
@@ -122,10 +140,14 @@ def test_too_much():
 def test_broken():
     """Nobody waits for what can never be written, and nothing is written to what is no longer ours."""
     socket = Socket(100)
-    outgoing = Outgoing(Bell, socket.write)
-    outgoing.put(b"x" * (HIGH_WATER + 1))
+    outgoing, told = served(socket.write)
+    outgoing.pause(reading=False)
+    outgoing.put(b"x" * 101)
     waiting = Task(outgoing.drained())
+    reader = Task(outgoing.readable())
     outgoing.broken()
+    assert reader.step()
+    assert told == []
     assert waiting.step()
     outgoing.put(b"y")
     outgoing.heard()
@@ -185,3 +207,108 @@ def test_later():
     outgoing.write()
     outgoing.write()
     assert (socket.written, outgoing.size) == ([b"a", b"bc", b"de", b"fg"], 0)
+
+
+# --- What the connection is told -------------------------------------------------------------------
+
+
+@pytest.mark.threat("T9")
+def test_what_waits_behind_a_write_is_told():
+    """Once when it begins, then whenever something was written, and when nothing waits any more."""
+    outgoing, told = served()
+    writer = Task(outgoing.next())
+    outgoing.put(b"aa")
+    outgoing.flush()
+    assert writer.step()
+    for piece in (b"bbb", b"c"):
+        outgoing.put(piece)
+        outgoing.flush()
+    assert told == [e.BytesUnwritten(5)]
+    outgoing.wrote(2)
+    assert told[1:] == [e.BytesUnwritten(4)]
+    assert Task(outgoing.next()).result == b"bbbc"
+    outgoing.wrote(4)
+    assert told[2:] == [e.BytesUnwritten(0)]
+    writer = Task(outgoing.next())
+    outgoing.put(b"d")
+    outgoing.flush()
+    assert writer.step()
+    outgoing.wrote(1)
+    assert len(told) == 3
+
+
+@pytest.mark.threat("T9")
+def test_what_a_socket_does_not_take_is_told():
+    """As soon as it was tried."""
+    socket = Socket(1)
+    outgoing, told = served(socket.write)
+    Task(outgoing.next())
+    outgoing.put(b"abc")
+    outgoing.flush()
+    assert told == [e.BytesUnwritten(2)]
+    outgoing.wrote(2)
+    assert told[1:] == [e.BytesUnwritten(0)]
+
+
+@pytest.mark.threat("T9")
+def test_what_a_transport_holds_is_told():
+    """Its own buffer counts, until it is empty; what gathers meanwhile is written then."""
+    socket, calls = Socket(0), []
+    outgoing, told = served(socket.write, lambda: calls.append("later"))
+    outgoing.held(7)
+    outgoing.put(b"abc")
+    outgoing.flush()
+    assert told == [e.BytesUnwritten(7), e.BytesUnwritten(10)]
+    socket.room = 9
+    outgoing.held(0)
+    outgoing.write()
+    assert told[2:] == [e.BytesUnwritten(3), e.BytesUnwritten(0)]
+    outgoing.held(0)
+    assert len(told) == 4
+
+
+@pytest.mark.threat("T9")
+def test_much_is_written_in_pieces():
+    """So that a slow line is known from a dead one."""
+    outgoing, told = served()
+    outgoing.put(bytes(PIECE + 1))
+    outgoing.flush()
+    assert Task(outgoing.next()).result == bytes(PIECE)
+    assert told == [e.BytesUnwritten(PIECE + 1)]
+    outgoing.put(b"z")
+    outgoing.wrote(PIECE)
+    assert Task(outgoing.next()).result == b"\0z"
+    assert told[1:] == [e.BytesUnwritten(2)]
+
+
+@pytest.mark.threat("T20")
+def test_reading_is_paused():
+    """The reader waits while the connection does not want to read; senders do not; who is called back later is."""
+    calls = []
+    outgoing, _ = served(None, lambda: calls.append("later"))
+    outgoing.pause(reading=False)
+    assert not outgoing.may_read
+    assert Task(outgoing.drained()).result is None
+    reader = Task(outgoing.readable())
+    assert not reader.step()
+    outgoing.pause(reading=True)
+    assert reader.step()
+    assert (outgoing.may_read, calls) == (True, ["later"])
+    outgoing, _ = served()
+    outgoing.pause(reading=False)
+    outgoing.pause(reading=True)
+    assert Task(outgoing.readable()).result is None
+
+
+@pytest.mark.threat("W7")
+def test_read_size():
+    """A read is small enough that its frames cannot keep the event loop for long."""
+    assert READ_SIZE <= 2**14
+
+
+def test_bytes_of_nobody():
+    """Before it serves a connection nothing is too much, and nobody is told."""
+    outgoing = Outgoing(Bell)
+    outgoing.put(bytes(2**20))
+    outgoing.held(5)
+    assert outgoing.may_read

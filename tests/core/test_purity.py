@@ -28,16 +28,16 @@ FAST_LANE = {"push": 100}
 """Rooms that only make an adapter faster, with the code lines each may have; without them it would work, too."""
 
 FLOORS = (
-    {"errors", "router", "backoff", "_timers", "_recent", "_schemas"},
+    {"errors", "limits", "router", "backoff", "_timers", "_recent", "_schemas"},
     {
-        *("notices", "_observers", "_codec", "_dialects", "_keepalive"),
+        *("notices", "_observers", "_codec", "_json", "_dialects", "_keepalive", "_pace"),
         *("validation", "_compile", "_compile_flat", "_compile_rules", "_compile_explain"),
         *("_websocket", "_frames", "_deflate"),
         *("_handshake", "_handshake_client", "_headers", "_url", "_http", "_door"),
     },
     {"config", "_settings", "events", "actions", "_lifecycle", "registry"},
     {"session", "_context", "_inbound", "_outbound", "_answers"},
-    {"connection", "_course", "_opening", "_dialling"},
+    {"connection", "_course", "_makeup", "_opening", "_dialling"},
     {"peer", "server_peer", "driving", "serving", "_outgoing", "_crew"},
     {"__init__"},
     {"testing"},

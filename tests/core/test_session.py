@@ -14,9 +14,11 @@ from ocpp_rpc_core import events as e, notices as n
 from ocpp_rpc_core.actions import (
     CancelHandler,
     CloseSession,
+    PauseReading,
     RejectCall,
     Report,
     ResolveCall,
+    ResumeReading,
     SendText,
     StartHandler,
 )
@@ -30,6 +32,7 @@ from ocpp_rpc_core.errors import (
     RPCSecurityError,
     create_rpc_error,
 )
+from ocpp_rpc_core.limits import Limits
 from ocpp_rpc_core.session import Session
 
 REFUSED = NotConnected("the connection is closing and takes no new calls")
@@ -45,6 +48,11 @@ def answered(desk):
 def framework(message, details=None):
     """What bad messages usually are."""
     return RPCFrameworkError(message, details)
+
+
+def too_many(allowed):
+    """Observers hear that a bad message was the last."""
+    return Report(n.LimitExceeded("max_bad_messages", allowed))
 
 
 # --- Opening and ending ------------------------------------------------------
@@ -137,12 +145,14 @@ def test_draining_without_a_connection():
 NOT_JSON = "the message is not valid JSON"
 FOUR = "the message must have 4 elements, not"
 ERROR_SHAPE = "an error must be [type, id, code, description, details]"
+DEEP, LONG, WORDY = "[" * 100_000, '[2,"a","Heartbeat",' + "9" * 5000 + "]", text(2, "a", "M" * 65, {})
 BAD = [
     ("junk", framework(NOT_JSON), "-1"),
     (b"\xff", framework(NOT_JSON), "-1"),
     ("NaN", framework(NOT_JSON), "-1"),
-    ("[" * 100_000, framework(NOT_JSON), "-1"),
-    ('[2,"a","Heartbeat",' + "9" * 5000 + "]", framework(NOT_JSON), "-1"),
+    (DEEP, framework("the message is nested too deeply"), "-1"),
+    (LONG, framework("a number in the message is too long"), "-1"),
+    (WORDY, framework("the method is longer than 64 characters"), "a"),
     ("{}", framework("the message must be a JSON array"), "-1"),
     ("[]", framework("the message type must be a number"), "-1"),
     (text(True, "a", {}), framework("the message type must be a number"), "-1"),
@@ -187,6 +197,8 @@ def test_each_kind_of_bad_message(data, error, answer_id):
     kind = 5 if data[:2] == "[3" else 4  # rule 17
     answer = None if answer_id is None else [kind, answer_id, error.code, error.message, {}]
     expected = [Report(n.BadMessage(data, error, answer))]
+    limit = {DEEP: "json_depth", LONG: "json_digits", WORDY: "method_length"}.get(data)
+    expected += [] if limit is None else [Report(n.LimitExceeded(limit, getattr(Limits(), limit)))]
     expected += [] if answer is None else [sent(*answer)]
     assert desk.tell(e.TextReceived(data)) == seen(expected)
     assert desk.hear(3, "1", {}) == seen([ResolveCall(9, {})])
@@ -280,7 +292,8 @@ def test_too_many_bad_messages_in_a_row(allowed):
     desk = Desk(wanted={n.BadMessage}, max_bad_messages=allowed)
     answer = [4, "-1", "GenericError", NOT_JSON, {}]
     tolerated = seen([Report(n.BadMessage("junk", framework(NOT_JSON), answer)), sent(*answer)])
-    closing = [Report(n.BadMessage("junk", framework(NOT_JSON), None)), CloseSession(1002, NOT_JSON)]
+    bad = Report(n.BadMessage("junk", framework(NOT_JSON), None))
+    closing = [bad, too_many(allowed), CloseSession(1002, NOT_JSON)]
     for _ in range(allowed):
         assert desk.tell(e.TextReceived("junk")) == tolerated
     assert desk.tell(e.TextReceived("junk")) == seen(closing)
@@ -315,6 +328,7 @@ def test_closing_for_bad_messages_settles_everything():
     unsent = NotConnected(f"the message was never sent: {reason}")
     assert desk.hear(3, "1") == seen(
         [
+            too_many(0),
             RejectCall(1, framework(reason)),
             CancelHandler(1),
             RejectCall(2, unsent),
@@ -326,14 +340,14 @@ def test_closing_for_bad_messages_settles_everything():
     desk = Desk(max_bad_messages=0)
     desk.call(1)
     lost = ConnectionLost(f"the connection ended before the answer came: {NOT_JSON}")
-    assert desk.tell(e.TextReceived("junk")) == seen([RejectCall(1, lost), CloseSession(1002, NOT_JSON)])
+    assert desk.tell(e.TextReceived("junk")) == seen([too_many(0), RejectCall(1, lost), CloseSession(1002, NOT_JSON)])
 
 
 @given(st.text(max_size=50))
 def test_a_close_reason_always_fits(message_id):
     """Whatever id an unknown answer has, the reason is at most 123 bytes of UTF-8 (RFC 6455 5.5)."""
     desk = Desk(None, max_bad_messages=0)
-    (close,) = desk.session.handle(e.TextReceived(text(3, message_id, {})), 0)
+    (_, close) = desk.session.handle(e.TextReceived(text(3, message_id, {})), 0)
     assert len(close.reason.encode()) <= 123
 
 
@@ -408,6 +422,116 @@ def test_the_built_in_validator():
     desk.call(5, "Heartbeat")
     (action,) = desk.session.handle(e.TextReceived(text(3, "1", {"currentTime": 5})), 0)
     assert action.error.code == "TypeConstraintViolation"
+
+
+# --- Keeping the peer waiting --------------------------------------------------
+
+
+def hurried(**limits):
+    """A session that lets 100 bytes of requests wait while one handler runs."""
+    settings = {"running_handlers": 1, "waiting_bytes": 100, **limits}
+    desk = Desk(limits=Limits(**settings), max_message_size=150)
+    assert len(desk.hear(2, "a", "Heartbeat", {})) == 1
+    return desk
+
+
+BULKY = (2, "b", "Heartbeat", {"x": "x" * 30})  # 58 bytes
+PAUSED = seen([Report(n.LimitExceeded("waiting_bytes", 100)), PauseReading()])
+RESUMED = seen(ResumeReading())
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T20")
+def test_reading_pauses_while_too_much_waits():
+    """From the message that is too much until enough has begun."""
+    desk = hurried()
+    assert len(text(*BULKY)) == 58
+    assert desk.hear(*BULKY) == []
+    assert not desk.session.paused
+    assert desk.hear(*BULKY) == PAUSED
+    assert desk.session.paused
+    assert desk.hear(*BULKY) == []
+    assert desk.tell(e.HandlerDeclined(1))[1:] == []
+    assert desk.tell(e.HandlerDeclined(2))[1:] == [RESUMED]
+    assert not desk.session.paused
+
+
+@pytest.mark.feature("S12")
+@pytest.mark.threat("T20")
+def test_what_is_held_back_is_bounded():
+    """An application that is not ready for long does not make us collect requests without end."""
+    desk = Desk(hold=True, limits=Limits(waiting_bytes=100))
+    assert desk.hear(*BULKY) == []
+    assert desk.hear(*BULKY) == PAUSED
+    assert desk.tell(e.HandlersReady())[2:] == [RESUMED]
+
+
+@pytest.mark.feature("C21")
+@pytest.mark.threat("T20")
+def test_an_answer_may_be_behind_what_waits():
+    """While a call of ours is unanswered a whole message more may wait; then reading pauses, too."""
+    desk = hurried()
+    assert len(desk.call(9)) == 1
+    desk.hear(*BULKY)  # runs, for a handler may be waiting for our call
+    assert desk.hear(*BULKY) == desk.hear(*BULKY) == []
+    [exceeded, pause] = desk.hear(*BULKY)
+    assert [exceeded, pause] == PAUSED
+    assert desk.tell(e.Tick(), now=1) == []
+    assert desk.hear(3, "1", {}, now=1) == [seen(ResolveCall(9, {}))]
+    assert desk.session.paused
+
+
+def test_an_answer_stops_the_patience():
+    """When nothing of ours is unanswered any more, the lower bound counts again."""
+    desk = hurried()
+    desk.call(9)
+    for _ in range(3):
+        desk.hear(*BULKY)
+    assert not desk.session.paused
+    assert desk.hear(3, "1", {}) == [seen(ResolveCall(9, {})), *PAUSED]
+
+
+@pytest.mark.parametrize(("end", "leaves"), [("lost", 1), ("drain", 2)])
+def test_the_end_of_talking_ends_the_pause(end, leaves):
+    """Nothing waits any more, so the peer's goodbye is read."""
+    desk = hurried()
+    desk.hear(*BULKY)
+    desk.hear(*BULKY)
+    actions = desk.tell(e.SessionLost()) if end == "lost" else [seen(action) for action in desk.session.drain()]
+    assert actions[leaves:] == [RESUMED]
+    assert not desk.session.paused
+
+
+def test_a_limit_may_be_changed_while_reading_pauses():
+    """It acts at once."""
+    desk = hurried()
+    desk.hear(*BULKY)
+    desk.hear(*BULKY)
+    more = replace(desk.options, limits=Limits(running_handlers=1))
+    assert [seen(action) for action in desk.session.reconfigure(more, 0)] == [RESUMED]
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T21")
+@pytest.mark.parametrize(
+    ("data", "limit", "bound"),
+    [
+        ("[" * 33 + "]" * 33, "json_depth", 32),
+        ("[" + "1" * 33 + "]", "json_digits", 32),
+        (text(2, "a", "M" * 65, {}), "method_length", 64),
+    ],
+)
+def test_limits_of_messages_are_reported(data, limit, bound):
+    """Beside the bad message that it is."""
+    desk = Desk()
+    assert desk.tell(e.TextReceived(data))[0] == seen(Report(n.LimitExceeded(limit, bound)))
+
+
+def test_the_limit_of_bad_messages_is_reported():
+    """When it ends the connection."""
+    desk = Desk(max_bad_messages=1)
+    assert len(desk.tell(e.TextReceived("junk"))) == 1
+    assert desk.tell(e.TextReceived("junk"))[0] == seen(Report(n.LimitExceeded("max_bad_messages", 1)))
 
 
 # --- Anything at all ---------------------------------------------------------
@@ -507,7 +631,7 @@ class AnyOrder(RuleBasedStateMachine):
                     assert message_id in self.overdue or message_id == self.answering
                     assert method == "Count"
                 case Report(notice):
-                    assert type(notice) is n.BadMessage
+                    assert type(notice) in (n.BadMessage, n.LimitExceeded)
         if not self.open:
             assert not self.running
             assert self.desk.session.deadline is None

@@ -13,6 +13,7 @@ EVENTS = {
     e.TransportOpened: e.TransportOpened(),
     e.TransportFailed: e.TransportFailed(OSError("no route")),
     e.BytesReceived: e.BytesReceived(b"\x00"),
+    e.BytesUnwritten: e.BytesUnwritten(100),
     e.TransportClosed: e.TransportClosed(),
     e.Tick: e.Tick(),
     e.ConnectRequested: e.ConnectRequested(7),

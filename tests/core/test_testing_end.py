@@ -5,8 +5,10 @@ import pytest
 from ocpp_rpc_core import events as e, notices as n
 from ocpp_rpc_core._answers import NOREPLY, Accept, Reject
 from ocpp_rpc_core._lifecycle import State
+from ocpp_rpc_core.config import ClientOptions, ServerOptions
 from ocpp_rpc_core.errors import CallTimeout, ConnectionLost, RPCGenericError, RPCInternalError, UnexpectedHTTPResponse
-from ocpp_rpc_core.testing import PENDING, Pair
+from ocpp_rpc_core.limits import Limits
+from ocpp_rpc_core.testing import PENDING, Pair, counting_entropy
 
 
 def connected():
@@ -142,3 +144,51 @@ def test_a_closed_end_writes_nothing():
     pair.client.call("Echo")
     pair.advance(0.5)
     assert not any(isinstance(notice, n.CallEvent) for notice in pair.server.notices)
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T9")
+def test_an_end_that_cannot_write_says_so():
+    """Its connection hears of it, and gives up a peer that does not read; one that reads in time goes on."""
+    pair = connected()
+    pair.to_client.stuck = True
+    pair.client.call("Echo")
+    pair.advance(9)
+    pair.to_client.stuck = False
+    pair.advance(9)
+    pair.to_client.stuck = True
+    token = pair.client.call("Echo")
+    pair.advance(10)
+    assert pair.server.notices[-4:] == [
+        n.LimitExceeded("write_time", 10),
+        n.Disconnected(1006, ""),
+        n.Closing(),
+        n.Closed(1006, ""),
+    ]
+    pair.to_client.stuck = False
+    pair.advance(0)
+    assert isinstance(pair.client.outcomes[token], ConnectionLost)
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T20")
+def test_an_end_that_is_to_wait_does_not_read():
+    """What has arrived stays on the link until the connection wants it."""
+    limits = Limits(running_handlers=1, waiting_bytes=0)
+    client = ClientOptions(entropy=counting_entropy(1), identity="CP1", call_concurrency=9)
+    pair = Pair(client, ServerOptions(entropy=counting_entropy(2), limits=limits))
+    pair.at_server.add("Slow", lambda call: PENDING)
+    pair.connect()
+    tokens = []
+    for number in range(4):
+        tokens.append(pair.client.call("Slow", {"n": number}))
+        pair.deliver()
+    assert not pair.server.connection._session._inbound.idle
+    assert len(pair.server.connection._session._inbound._waiting) == 1
+    pair.advance(1)
+    for number in range(4):
+        [request_id] = pair.server.running
+        assert pair.server.running[request_id].params == {"n": number}
+        pair.server.answer(request_id, {"n": number})
+        pair.deliver()
+    assert [pair.client.outcomes[token] for token in tokens] == [{"n": number} for number in range(4)]

@@ -108,3 +108,11 @@ def test_conditions_heal():
     conditions = Conditions(delay=1, piece=1, lost=True, stuck=True)
     conditions.heal()
     assert conditions == Conditions()
+
+
+def test_what_a_receiver_does_not_read_is_counted():
+    """Only bytes, and only while it does not read."""
+    way = way_with(b"abc", b"d", END, stuck=True)
+    assert way.stuck == 4
+    way._conditions.stuck = False
+    assert way.stuck == 0

@@ -326,7 +326,7 @@ def plain(signal, client):
             assert kind == "pong"
             return "ping", payload
         case CloseReceived():
-            assert list(plain_wsproto(not client, signal.reply)) == [("close", signal.code, "")]
+            assert list(plain_wsproto(not client, signal.reply)) == [("close", signal.code, signal.reason)]
             return "close", signal.code, signal.reason
         case Failed():
             assert list(plain_wsproto(not client, signal.reply)) == [("close", signal.code, signal.reason)]
@@ -493,6 +493,28 @@ def test_nothing_is_kept_after_the_end(last):
     finally:
         tracemalloc.stop()
     assert used < 10_000
+
+
+@pytest.mark.threat("T7")
+@pytest.mark.parametrize(
+    ("wire", "unfinished", "within"),
+    [
+        (b"", False, False),
+        (frame(TEXT, b"a"), False, False),
+        (frame(TEXT, b"a")[:1], True, False),
+        (frame(TEXT, b"a")[:-1], True, False),
+        (frame(TEXT, b"a", fin=False), True, True),
+        (frame(TEXT, b"a", fin=False) + frame(PING), True, True),
+        (frame(TEXT, b"a", fin=False) + frame(CONTINUATION), False, False),
+        (frame(TEXT, b"a", fin=False) + frame(CONTINUATION) + frame(PING)[:3], True, False),
+    ],
+)
+def test_what_is_unfinished(wire, unfinished, within):
+    """A message or frame that has begun, however it is cut."""
+    for size in (1, 1000):
+        ws = websocket()
+        feed(ws, *cut(wire, [size]))
+        assert (ws.unfinished, ws.within_message) == (unfinished, within)
 
 
 # --- Compression ----------------------------------------------------------------------------------
