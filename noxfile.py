@@ -256,11 +256,17 @@ def rules(session: nox.Session) -> None:
     prove(session, "rule")
 
 
+@nox.session
+def threats(session: nox.Session) -> None:
+    """A table of all threats: the tests that prove what comes of each, and their result."""
+    prove(session, "threat")
+
+
 def prove(session: nox.Session, kind: str) -> None:
     """Run the tests with this marker, and judge each row of the page; a failed test fails its row."""
     session.install("-e", ".[all]", *TEST_TOOLS)
     record = str(Path(session.create_tmp()).resolve() / "proof.json")
-    levels = [f"tests/{level}" for level in ("core", "rules", "conformance")]
+    levels = [f"tests/{level}" for level in ("core", "rules", "conformance", "threats")]
     session.run("pytest", "-q", "-n", "auto", "-m", kind, f"--proof={record}", *levels, success_codes=[0, 1])
     session.run("python", str(ROOT / "tests" / "support" / "proof.py"), kind, record)
 

@@ -192,7 +192,7 @@ RPC: dict[str, tuple[str, str]] = {
 }
 OTHERS: dict[str, dict[str, tuple[str, str]]] = {
     "Calls without an answer: CallFailed": {
-        "CallFailed": ("The class of the three below.", "nobody's in particular"),
+        "CallFailed": ("The class of the four below.", "nobody's in particular"),
         "CallTimeout": ("A call was not answered within `timeout`, or the option `call_timeout`.", "the peer's"),
         "NotConnected": (
             (
@@ -200,6 +200,10 @@ OTHERS: dict[str, dict[str, tuple[str, str]]] = {
                 "Also raised by `connect` while the client closes. Safe to repeat."
             ),
             "the caller's, or the network's",
+        ),
+        "QueueFull": (
+            "Never written: as many calls wait already as `Limits.queued_calls` allows. Safe to repeat.",
+            "the caller's, or a peer that does not answer",
         ),
         "ConnectionLost": (
             "The connection ended after the call was written, and before its answer came.",

@@ -10,8 +10,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import get_args
 
-from ocpp_rpc_core import _door, _lifecycle as life, config, events, notices
+from ocpp_rpc_core import _door, _lifecycle as life, config, events, limits, notices
 from ocpp_rpc_core.config import ClientOptions, ServerOptions
+from ocpp_rpc_core.limits import Limits
 
 REFERENCE = Path(__file__).parent / "reference"
 SCRIPT = "docs/generate.py"
@@ -101,6 +102,13 @@ DOOR_HEAD = """
 """
 
 
+LIMITS_HEAD = """
+The option `limits` takes one `Limits(...)` with these fields; sizes are bytes, times seconds. Infinity means no limit,
+but not for `head`. Each breach is reported as `LimitExceeded`, if not said otherwise.
+[How to use them](../how-to/limits.md).
+"""
+
+
 def options_page() -> str:
     """docs/reference/options.md."""
     docs = field_docs(config)
@@ -127,6 +135,10 @@ def options_page() -> str:
             meaning = plain(docs["ClientOptions", field.name])
             given = field.name in ("endpoint", "identity")
             page += f"| `{field.name}` | {'(to be given)' if given else default(field)} | {meaning} |\n"
+    page += f"\n## Limits\n{LIMITS_HEAD}\n| limit | default | of what, and what happens beyond |\n|---|---|---|\n"
+    bounds = field_docs(limits)
+    for bound in dataclasses.fields(Limits):
+        page += f"| `Limits.{bound.name}` | {default(bound)} | {plain(bounds['Limits', bound.name])} |\n"
     return page
 
 

@@ -29,6 +29,7 @@ class Peer(asyncio.Protocol):
         self._waiters: dict[int, asyncio.Future[tuple[Any, Exception | None]]] = {}
         self._tasks: dict[object, asyncio.Task[None]] = {}  # handlers by request id, the others by name
         self._transport: Any = None
+        self._may_read = True
         self._may_write = asyncio.Event()
         self._may_write.set()
 
@@ -64,8 +65,6 @@ class Peer(asyncio.Protocol):
             raise error
         return result
 
-    # Events in.
-
     def _feed(self, event: e.Event) -> None:
         self._inbox.feed(event)
         if self._timer is not None:
@@ -88,18 +87,27 @@ class Peer(asyncio.Protocol):
 
     def pause_writing(self) -> None:  # the peer does not read, so we do not either, and callers wait
         self._may_write.clear()
-        self._transport.pause_reading()
+        # asyncio speaks up late, and tells of no progress; the limits are coarser for it.
+        self._feed(e.BytesUnwritten(self._transport.get_write_buffer_size()))
+        self._pause_or_read()
 
     def resume_writing(self) -> None:
         self._may_write.set()
-        self._transport.resume_reading()
+        self._feed(e.BytesUnwritten(0))
+        self._pause_or_read()
 
-    # Actions out.
+    def _pause_or_read(self) -> None:
+        if self._transport is not None:
+            wanted = self._may_read and self._may_write.is_set()
+            (self._transport.resume_reading if wanted else self._transport.pause_reading)()
 
     def _perform(self, action: a.Action) -> None:
         match action:
             case a.SendBytes(data):
                 self._transport.write(data)
+            case a.PauseReading() | a.ResumeReading():
+                self._may_read = isinstance(action, a.ResumeReading)
+                self._pause_or_read()
             case a.OpenTransport(host, port, secure):
                 tls = (self._tls or ssl.create_default_context()) if secure else None
                 dial = partial(self.loop.create_connection, lambda: self, host, port, ssl=tls)

@@ -133,9 +133,9 @@ async def never(peer, params):
 
 
 def test_it_is_short_and_needs_only_the_core():
-    """Under 150 lines, with imports from the standard library and the core only."""
+    """Under 160 lines, with imports from the standard library and the core only."""
     source = PATH.read_text(encoding="utf-8")
-    assert len(source.splitlines()) < 150
+    assert len(source.splitlines()) < 160
     imported = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):

@@ -17,7 +17,7 @@ ID = r"[SCEPB]\d+"
 FEATURES = re.compile(rf"\bfeatures?\s+({ID}(?:(?:\s*-\s*|,\s*|\s+and\s+|\s+to\s+){ID})*)", re.IGNORECASE)
 SPAN = re.compile(r"([A-Z]?)(\d+)(?:\s*(?:-|to)\s*\1(\d+))?")
 MARKED = {kind: re.compile(rf"\b{kind}\(\"?(\w+)\"?\)") for kind in ("rule", "feature", "threat")}
-OTHERS = re.compile(r"\b[TWI]\d{1,2}\b")  # in docstrings of tests: "(I1, I5)", "W3, T1: ..."
+OTHERS = re.compile(r"\b[TWJI]\d{1,2}\b")  # in docstrings of tests: "(I1, I5)", "W3, T1: ..."
 STATES = ("enforced", "policy: ", "application", "not yet")
 
 
@@ -44,6 +44,7 @@ def spelled_out(text):
 RULE_ROWS = rows("rules.md")
 CONFORMANCE_ROWS = rows("conformance.md")
 FEATURE_ROWS = rows("features.md")
+THREAT_ROWS = rows("threats.md")
 CODE = sources(ROOT / "tests", *PACKAGES)
 TESTS = {path: text for path, text in CODE.items() if path.startswith("tests/")}
 
@@ -66,7 +67,7 @@ def test_the_pages_are_complete():
         assert state.startswith(STATES), number
     for number, cells in FEATURE_ROWS.items():
         has_state = number in expected
-        assert len(cells) == (3 if has_state else {"T": 2, "W": 1, "I": 1}[number[0]]), number
+        assert len(cells) == (3 if has_state else {"I": 1}[number[0]]), number
         assert cells[0], number
         assert cells[-1], number
         assert not has_state or re.fullmatch("works|(partly: |not yet).*", cells[-1]), number
@@ -98,14 +99,26 @@ def test_what_is_cited_exists(path):
         assert set(spelled_out(cited)) <= set(FEATURE_ROWS), cited
     if path in TESTS:
         for docstring in re.findall(r'"""(.*?)"""', text, re.DOTALL):
-            assert set(OTHERS.findall(docstring)) <= set(FEATURE_ROWS), docstring
+            assert set(OTHERS.findall(docstring)) <= {*FEATURE_ROWS, *THREAT_ROWS}, docstring
 
 
 def test_what_is_marked_exists():
-    """Each id that a test is marked with has a row, and each threat that has a row a test."""
+    """Each id that a test is marked with has a row."""
     assert marked("rule") <= set(RULE_ROWS)
     assert marked("feature") <= {number for number in FEATURE_ROWS if re.fullmatch(ID, number)}
-    assert marked("threat") == {number for number in FEATURE_ROWS if number.startswith("T")}
+    assert marked("threat") <= set(THREAT_ROWS)
+
+
+def test_the_page_of_threats_is_true():
+    """Every number has a row, and each file that is said to prove one holds a test with its mark."""
+    assert list(THREAT_ROWS) == [*spelled_out("T1-T23, W1-W12, J1-J3")]
+    for number, cells in THREAT_ROWS.items():
+        assert len(cells) == 3, number
+        assert all(cells), number
+        state, _, where = cells[-1].partition(": ")
+        assert state in ("proven", "outside", "not yet"), number
+        for name in where.split(", ") if state == "proven" else ():
+            assert number in MARKED["threat"].findall(TESTS[f"tests/{name}.py"]), (number, name)
 
 
 def test_what_works_is_proven():

@@ -8,11 +8,13 @@ from pathlib import Path
 BACKENDS = ("trio", "anyio-asyncio", "anyio-trio")
 """Where a test of the adapters must pass; any other test runs on "core" alone."""
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
-ROW = re.compile(r"^\| ([SCEPB]?\d+) \|.*\| (.+?) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| ([SCEPBTWJ]?\d+) \|.*\| (.+?) \|$", re.MULTILINE)
 ADAPTED = ("S", "C", "P")
 """How the ids of features begin that users meet in the adapters, so that the core alone cannot prove them."""
-UNTESTED = ("application", "not yet", "partly")
-"""How the state of a row begins that needs no test: it is the application's, or a plan, or not whole so far."""
+UNTESTED = ("application", "not yet", "partly", "outside")
+"""How the state of a row begins that needs no test: it is somebody else's, or a plan, or not whole so far."""
+PAGES = {"feature": "features.md", "rule": "conformance.md", "threat": "threats.md"}
+"""Where the rows of each marker are."""
 LINE = "{:<5} {:>5}  {:<30} {:<64} {}"
 
 
@@ -28,7 +30,7 @@ class Recorder:
         for item in items:
             backend = backend_of(item)
             for marker in item.iter_markers():
-                if marker.name in ("feature", "rule"):
+                if marker.name in PAGES:
                     item.user_properties.append(("proves", [marker.name, str(marker.args[0]), backend]))
 
     def pytest_runtest_logreport(self, report):
@@ -56,7 +58,7 @@ def backend_of(item):
 
 def rows(kind):
     """Id -> state of each row of the page that must be proven or told."""
-    page = {"feature": "features.md", "rule": "conformance.md"}[kind]
+    page = PAGES[kind]
     found = dict(ROW.findall((REFERENCE / page).read_text(encoding="utf-8")))
     assert found, f"{page} has no rows"
     return found
@@ -82,7 +84,7 @@ def judge(number, state, records):
 
 
 def main(kind, path):
-    """Print the table of all features or rules; the exit status is 1 if a row lacks something."""
+    """Print the table of all features, rules or threats; the exit status is 1 if a row lacks something."""
     records = json.loads(Path(path).read_text(encoding="utf-8"))
     print(LINE.format("id", "tests", "passed on", "for example", "result"))
     lacking = 0
