@@ -231,7 +231,7 @@ class Driver:
             if initial:
                 self.feed(events.BytesReceived(initial))
             if isinstance(stream, Pushed):
-                error = await stream.carry(self._received)
+                error = await stream.carry()
             else:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._write, stream)
@@ -244,16 +244,12 @@ class Driver:
                 await anyio.aclose_forcefully(stream)
             self._transport_gone(events.TransportClosed(error))
 
-    def _received(self, data: bytes) -> None:
-        self._outgoing.heard()
-        self.feed(events.BytesReceived(data))
-
     async def _read(self, stream: ByteStream) -> Exception | None:
         """Read until the end; what broke the stream, if anything."""
         try:
             while True:
                 await self._outgoing.readable()
-                self._received(await stream.receive(READ_SIZE))
+                self._outgoing.received(await stream.receive(READ_SIZE))
         except BROKEN as error:
             return None if isinstance(error, anyio.EndOfStream | anyio.ClosedResourceError) else network_error(error)
 

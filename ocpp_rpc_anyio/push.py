@@ -41,7 +41,7 @@ class Pushed(asyncio.Protocol, anyio.abc.AsyncResource):
         self._context = copy_context()
         if library is not None:
             self._context.run(library.set, "asyncio")  # where there is no task, nobody could tell
-        self._received: Callable[[bytes], None] | None = None
+        self._carried = False
         self._unread = b""
         self._blocked = self._reads_on = False
         self._error: Exception | None = None
@@ -50,9 +50,9 @@ class Pushed(asyncio.Protocol, anyio.abc.AsyncResource):
         self.outgoing = Outgoing(asyncio.Event, self._write, lambda: self._call_soon(self._write_rest))
         """What is still to be written."""
 
-    async def carry(self, received: Callable[[bytes], None]) -> Exception | None:
+    async def carry(self) -> Exception | None:
         """Hand over what is read, until the end; return what broke the stream, if anything."""
-        self._received = received
+        self._carried = True
         self.data_received(b"")  # what came already
         await self._lost.wait()
         return self._error
@@ -81,9 +81,9 @@ class Pushed(asyncio.Protocol, anyio.abc.AsyncResource):
     def data_received(self, data: bytes) -> None:
         """Something was read."""
         self._unread = self._unread + data if self._unread else data
-        if self._unread and self._received is not None and self.outgoing.may_read:
+        if self._unread and self._carried and self.outgoing.may_read:
             piece, self._unread = self._unread[:READ_SIZE], self._unread[READ_SIZE:]
-            self._context.run(self._received, piece)
+            self._context.run(self.outgoing.received, piece)
             if self._unread and not self._reads_on:  # when the others have had their turn
                 self._reads_on = True
                 self._call_soon(self._read_on)
@@ -100,7 +100,7 @@ class Pushed(asyncio.Protocol, anyio.abc.AsyncResource):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The stream is gone; it ended, or `exc` broke it."""
-        self._error, self._received = exc, None
+        self._error, self._carried = exc, False
         self._lost.set()
 
     def pause_writing(self) -> None:

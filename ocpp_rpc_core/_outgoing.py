@@ -8,7 +8,7 @@ from typing import final
 
 from ._observers import Bell
 from .connection import Connection
-from .events import BytesUnwritten, Event
+from .events import BytesReceived, BytesUnwritten, Event
 
 READ_SIZE = 16384
 """Bytes to read at once: tiny frames cost most, and these many of them keep the event loop about 30 ms."""
@@ -81,6 +81,12 @@ class Outgoing:
     def heard(self) -> None:
         """Something was read."""
         self._at_once = self._write_now is not None
+
+    def received(self, data: bytes) -> None:
+        """Something was read: tell the connection."""
+        assert self._feed is not None  # `serve` comes first
+        self.heard()
+        self._feed(BytesReceived(data))
 
     def flush(self) -> None:
         """For now there is no more: write, or have it written."""

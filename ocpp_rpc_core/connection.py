@@ -275,8 +275,7 @@ class Connection(Course):
             self._out.append(a.SendBytes(websocket.close(1008, "a message took too long")))
             self._finished(1008, "a message took too long", now, linger=False)
 
-    # A table, because a ladder of comparisons would cost more than most reactions.
-    _reactions = _by_phase(
+    _reactions = _by_phase(  # a ladder of comparisons would cost more than most reactions
         {
             **dict.fromkeys(
                 (e.HandlerReturned, e.HandlerRaised, e.HandlerDeclined, e.HandlerReplied, e.HandlersReady),

@@ -240,8 +240,7 @@ class Driver:
                 data = await stream.receive_some(READ_SIZE)
                 if not data:
                     return None
-                self._outgoing.heard()
-                self.feed(events.BytesReceived(bytes(data)))
+                self._outgoing.received(bytes(data))
         except BROKEN as error:
             return None if isinstance(error, trio.ClosedResourceError) else network_error(error)
 

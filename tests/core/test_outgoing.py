@@ -312,3 +312,17 @@ def test_bytes_of_nobody():
     outgoing.put(bytes(2**20))
     outgoing.held(5)
     assert outgoing.may_read
+
+
+def test_what_was_read_is_told():
+    """The connection hears of it, and what it answers goes out at once."""
+    socket, fed = Socket(100), []
+    outgoing = Outgoing(Bell, socket.write)
+    outgoing.serve(None, fed.append)
+    for piece in (b"a", b"b"):
+        outgoing.put(piece)
+        outgoing.flush()
+    assert socket.written == [b"a"]
+    outgoing.received(b"x")
+    outgoing.flush()
+    assert (fed, socket.written) == ([e.BytesReceived(b"x")], [b"a", b"b"])

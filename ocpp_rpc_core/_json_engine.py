@@ -1,0 +1,111 @@
+"""Which library reads and writes JSON text: the standard one, or orjson where that makes no difference."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+orjson: Any
+try:
+    import orjson
+except ImportError:
+    orjson = None
+
+# orjson makes floats of integers beyond 64 bits, and has no limit on digits.  So it reads only what has no run
+# of so many characters that numbers are made of; nearly no message has one.
+_RUN = 19
+_LONG = b"0" * _RUN
+_NUMBER_LIKE = bytes(48 if chr(byte) in "0123456789.+-eE" else 32 for byte in range(256))
+
+
+class TooLong(ValueError):
+    """A number has more characters than the limit: no field of OCPP comes near, and conversion is quadratic."""
+
+
+def _refuse(text: str) -> Any:
+    raise ValueError(f"{text} is not a JSON number")
+
+
+@lru_cache
+def _standard_reader(max_digits: float) -> Callable[[str], Any]:
+    def integer(digits: str) -> int:
+        if len(digits) > max_digits:
+            raise TooLong
+        return int(digits)
+
+    def real(digits: str) -> float:
+        if len(digits) > max_digits:
+            raise TooLong
+        number = float(digits)
+        return _refuse(digits) if number - number else number  # infinity less infinity is no number, and true
+
+    decoder = json.JSONDecoder(parse_int=integer, parse_float=real, parse_constant=_refuse)
+    decode, decode_prefix = decoder.decode, decoder.raw_decode
+
+    def read(text: str) -> Any:
+        if text.startswith("["):  # nearly always; `decode` looks for white space around it, which takes as long again
+            value, end = decode_prefix(text)
+            if end == len(text):
+                return value
+        return decode(text)
+
+    return read
+
+
+def _orjson_reader(max_digits: float) -> Callable[[str], Any]:
+    standard = _standard_reader(max_digits)
+    if max_digits < _RUN:
+        return standard
+
+    def read(text: str) -> Any:
+        try:
+            data = text.encode()
+            if _LONG not in data.translate(_NUMBER_LIKE):
+                return orjson.loads(data)
+        except ValueError:  # lone surrogates, for example; or it is wrong, and shall be refused in the same words
+            pass
+        return standard(text)
+
+    return read
+
+
+def _standard_writer() -> Callable[[Any], str]:
+    """`JSONEncoder.encode` makes C's encoder anew for every message; here it is made once."""
+    # ASCII on the wire: lone surrogates stay escaped, so every text can be sent.
+    encoder = json.JSONEncoder(separators=(",", ":"), check_circular=False, allow_nan=False)
+    make: Any = json.encoder.c_make_encoder  # type: ignore[attr-defined] # None without the C extension
+    if make is None:
+        return encoder.encode
+    text = json.encoder.encode_basestring_ascii
+    pieces = make(None, encoder.default, text, None, ":", ",", False, False, False)
+    return lambda value: "".join(pieces(value, 0))
+
+
+def _orjson_writer() -> Callable[[Any], str]:
+    standard, dumps = _standard_writer(), orjson.dumps
+    option = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+    def write(value: Any) -> str:
+        try:
+            data = dumps(value, None, option)
+        except TypeError:  # the standard library can write it, or says better why it cannot
+            return standard(value)
+        # It writes null for infinity, and other letters than ASCII as they are.
+        return standard(value) if b"null" in data or not data.isascii() else data.decode()
+
+    return write
+
+
+reader: Callable[[float], Callable[[str], Any]] = lru_cache(_standard_reader if orjson is None else _orjson_reader)
+"""Gives what reads JSON text in which numbers have at most so many characters.
+
+That raises `ValueError` (`TooLong` for such a number) or `RecursionError`.  Of a key that is there twice the last
+value counts.
+"""
+written: Callable[[Any], str] = _standard_writer() if orjson is None else _orjson_writer()
+"""Gives the JSON text of a value: ASCII without spaces.
+
+Raises `TypeError` for what has no JSON form, `ValueError` for numbers that are not finite, and `RecursionError`.
+"""
