@@ -15,6 +15,7 @@ from ._pace import Pace
 from ._timers import Alarms
 from .config import ClientOptions, ServerOptions
 from .errors import HandshakeError, LocalProtocolError
+from .limits import Limits
 from .router import Router
 from .session import EVERYTHING, Session
 
@@ -54,6 +55,11 @@ class Makeup:
         self._handshake: Handshake | None = None  # what the client asked for
         self._now = float("-inf")
         self._out: a.Out = []
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds that it keeps."""
+        return self._options.limits
 
     @property
     def _may_retry(self) -> bool:

@@ -45,7 +45,7 @@ class Outgoing:
         self.size: float = 0
         """Bytes that are not written, those included that are being written."""
         self._at_once = write_now is not None
-        self._writing = False
+        self._writing = 0
         self._finishing = False
         self._to_write: Bell | None = None
         self._written: Bell | None = None
@@ -113,20 +113,22 @@ class Outgoing:
         self.wrote(size)
 
     async def next(self) -> bytes | None:
-        """What is to be written next, or None when all is; tell `wrote` when it is done."""
-        self._writing = False
+        """What is to be written next, or None when all is; what was given out before counts as written."""
+        written, self._writing = self._writing, 0
+        if written:
+            self.wrote(written)
         while not self._pieces:
             if self._finishing:
                 return None
             self._at_once = self._write_now is not None
             self._to_write = self._new_bell()
             await self._to_write.wait()
-        self._writing = True
         data = self._join()
         if len(data) > PIECE:
             self._pieces.append(data[PIECE:])
             data = data[:PIECE]
             self._tell_first()
+        self._writing = len(data)
         return data
 
     def wrote(self, size: int) -> None:
@@ -169,6 +171,7 @@ class Outgoing:
         """Wait until more is to be read."""
         while not self.may_read:
             await self._change()
+        self.heard()
 
     async def drained(self) -> None:
         """Wait while too much is unwritten."""

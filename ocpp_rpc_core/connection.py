@@ -14,7 +14,6 @@ from ._makeup import ABNORMAL, Reaction
 from ._pace import Due
 from .config import ServerOptions
 from .errors import LocalProtocolError, NotConnected
-from .limits import Limits
 
 
 def _by_phase(reactions: Mapping[type, Reaction]) -> Mapping[Phase, Mapping[type, Reaction]]:
@@ -60,11 +59,6 @@ class Connection(Course):
     def now(self) -> float:
         """The time of the latest event."""
         return self._now
-
-    @property
-    def limits(self) -> Limits:
-        """The bounds that it keeps."""
-        return self._options.limits
 
     @property
     def handshake(self) -> Handshake | None:

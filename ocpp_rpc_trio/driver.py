@@ -113,8 +113,7 @@ class Driver:
     async def _keep_time(self) -> None:
         while self._connection.phase is not Phase.CLOSED:
             self._rearm = trio.Event()
-            deadline = self._connection.deadline
-            self._armed = inf if deadline is None else deadline
+            self._armed = inf if (deadline := self._connection.deadline) is None else deadline
             with trio.move_on_at(self._armed):
                 await self._rearm.wait()
             self.feed(events.Tick())
@@ -249,7 +248,6 @@ class Driver:
         try:
             while (data := await self._outgoing.next()) is not None:
                 await stream.send_all(data)
-                self._outgoing.wrote(len(data))
             await half_close(stream)
         except BROKEN:
             self._outgoing.broken()  # the reader finds out, too, and need not wait for us

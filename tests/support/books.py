@@ -149,7 +149,7 @@ class Books:
             assert in_flight(connection) == {}, "I6: in flight on nothing"
             assert not session._inbound._running, "I6: a handler runs for nobody"
             assert session.deadline is None, "I6: a call is timed that is not in flight"
-            assert connection._keepalive.deadline is None, "I6: pings without a connection"
+            assert connection._pace._keepalive.deadline is None, "I6: pings without a connection"
         if connection.phase in OUTSIDE:
             assert connection._websocket is None, "I6: a WebSocket without a byte stream"
         if connection.phase is Phase.WAITING:
