@@ -97,7 +97,7 @@ async def test_a_stalled_fake_holds_the_writer_up(env):
 
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(call)
-                await anyio.sleep(20)
+                await anyio.sleep(8)
                 assert done == []
                 csms.heal()
             assert done == [{}]

@@ -82,7 +82,7 @@ def test_stall():
     pair = connected()
     pair.stall()
     token = pair.client.call("Echo")
-    pair.advance(10)
+    pair.advance(9)  # after ten seconds without reading it would be given up
     assert token not in pair.client.outcomes
     pair.heal()
     assert pair.client.outcomes[token] == {}

@@ -8,7 +8,7 @@ from unittest.mock import patch
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from ocpp_rpc_core import _course, _dialling, _inbound, _outbound, connection
+from ocpp_rpc_core import _dialling, _inbound, _lifecycle, _makeup, _outbound, connection
 
 from .life import STEPS, Life
 
@@ -99,7 +99,7 @@ def no_end(set_alarm):
     """Nobody watches whether the peer says goodbye."""
 
     def broken(self, alarm, delay, now):
-        if alarm is not _course.Alarm.CLOSE:
+        if alarm is not _lifecycle.Alarm.CLOSE:
             set_alarm(self, alarm, delay, now)
 
     return broken
@@ -127,7 +127,7 @@ BUGS = {
     "cancelling frees the slot": (Outbound, "cancel", cancelling_frees, "I11"),
     "tokens are never forgotten": (Outbound, "_settle", ids_kept, "I8"),
     "a second answer is sent": (Inbound, "answer", answered_twice, "I7"),
-    "no limit on the goodbye": (_course.Course, "_set", no_end, "I9"),
+    "no limit on the goodbye": (_makeup.Makeup, "_set", no_end, "I9"),
     "the deadline is late": (connection.Connection, "deadline", polling, "I"),
     "attempts come early": (_dialling.Dialling, "next_delay", impatient, "I15"),
 }

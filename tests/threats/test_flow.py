@@ -85,7 +85,7 @@ async def test_pings_of_a_peer_that_does_not_read(env):
             nonlocal most
             while True:
                 await raw.stream.send((PING * 20 + wire.frame(0x8A, masked=True)) * 5)
-                most = max(most, outgoing._size)
+                most = max(most, outgoing.size)
                 await anyio.sleep(0.1)
 
         begun = env.now
@@ -97,7 +97,7 @@ async def test_pings_of_a_peer_that_does_not_read(env):
         assert 0 < most <= 32768 + 16384 + 2048, most
         assert env.now - begun < 15
         assert server.clients == ()
-        assert outgoing._size == 0
+        assert outgoing.size <= 0
         await raw.stream.aclose()
 
 
@@ -117,7 +117,7 @@ async def test_a_peer_that_asks_and_does_not_read(env):
             while True:
                 await raw.tell(2, f"{asked}", "Big", {})
                 asked += 1
-                most = max(most, outgoing._size)
+                most = max(most, outgoing.size)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ignored, flood)

@@ -14,6 +14,7 @@ from wsproto.extensions import PerMessageDeflate
 
 from ocpp_rpc_core import actions as a, events as e, notices as n
 from ocpp_rpc_core._deflate import Deflate
+from ocpp_rpc_core._outgoing import READ_SIZE
 from ocpp_rpc_core._websocket import Failed, Message, PingReceived, WebSocket
 
 LIMIT = 2**20
@@ -257,8 +258,6 @@ def test_nothing_is_kept_after_a_failure():
 @pytest.mark.threat("W7")
 def test_frames_are_bounded_by_the_read():
     """One read of the smallest frames is far less work than one of 64 KiB would be; see `READ_SIZE`."""
-    from ocpp_rpc_core._writing import READ_SIZE  # noqa: PLC0415 - the subject of this test
-
     frames = READ_SIZE // len(framed(0x89, b"", False))
     assert frames < 3000
     script = wire.opened(wire.server())
