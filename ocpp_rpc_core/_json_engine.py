@@ -92,8 +92,9 @@ def _orjson_writer() -> Callable[[Any], str]:
             data = dumps(value, None, option)
         except TypeError:  # the standard library can write it, or says better why it cannot
             return standard(value)
-        # It writes null for infinity, and other letters than ASCII as they are.
-        return standard(value) if b"null" in data or not data.isascii() else data.decode()
+        # It writes null for infinity, and all letters as they are; the standard library's are printable ASCII.
+        differs = b"null" in data or b"\x7f" in data or not data.isascii()
+        return standard(value) if differs else data.decode()
 
     return write
 

@@ -52,6 +52,7 @@ class Outgoing:
         self._connection: Connection | None = None
         self._feed: Callable[[Event], None] | None = None
         self._told = False
+        self._is_broken = False
         self._held = 0
         self._paused = False
 
@@ -149,7 +150,8 @@ class Outgoing:
         """Nothing can be written any more, so nobody need wait until it is."""
         self.size = -inf
         self._at_once = self._told = self._paused = False
-        self._write_now = self._feed = None
+        self._write_now = None
+        self._is_broken = True
         self._ring()
 
     # --- Who waits ------------------------------------------------------------
@@ -171,7 +173,6 @@ class Outgoing:
         """Wait until more is to be read."""
         while not self.may_read:
             await self._change()
-        self.heard()
 
     async def drained(self) -> None:
         """Wait while too much is unwritten."""
@@ -193,7 +194,7 @@ class Outgoing:
             self._tell()
 
     def _tell(self) -> None:
-        if self._feed is not None:
+        if self._feed is not None and not self._is_broken:
             size = int(self.size) + self._held
             self._told = size > 0
             self._feed(BytesUnwritten(size))

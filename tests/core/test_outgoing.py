@@ -321,3 +321,6 @@ def test_what_was_read_is_told():
     outgoing.received(b"x")
     outgoing.flush()
     assert (fed, socket.written) == ([e.BytesReceived(b"x")], [b"a", b"b"])
+    outgoing.broken()
+    outgoing.received(b"y")  # what came before the end is heard still
+    assert fed[1:] == [e.BytesReceived(b"y")]

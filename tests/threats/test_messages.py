@@ -132,7 +132,7 @@ def test_a_bomb_of_json(kind):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 40 * MIB
+    assert peak < 44 * MIB  # most of it the values; orjson takes 13 MiB besides while it reads
 
 
 def outcome(data):
