@@ -51,7 +51,9 @@ def request(data):
     whole = hear(lambda: o.ServerOpening(SERVER, e.TransportOpened("10.0.0.1")), data, 0)
     if whole is not None:
         outcome, _, _ = whole
-        status = status_of(outcome.reply)
+        # What asks for a HEAD may be too broken for the server to know.
+        bodiless = data.lstrip().startswith(b"HEAD ") and outcome.reply.endswith(b"\r\n\r\n")
+        status = status_of(outcome.reply, "HEAD" if bodiless else "GET")
         assert (status == 101) == isinstance(outcome, o.Established), outcome
         assert isinstance(outcome, o.Established) or 400 <= status < 600, outcome
     size = some_size(data)
@@ -99,15 +101,17 @@ def same(found, expected):
     return False
 
 
-def status_of(reply):
-    """The status of an HTTP response, which must be whole and without fault."""
+def status_of(reply, method):
+    """The status of an HTTP response to such a request, which must be whole and without fault."""
     client = h11.Connection(h11.CLIENT)
-    client.send(h11.Request(method="GET", target="/", headers=[("Host", "h"), ("Upgrade", "websocket")]))
+    client.send(h11.Request(method=method, target="/", headers=[("Host", "h"), ("Upgrade", "websocket")]))
     client.send(h11.EndOfMessage())
     client.receive_data(reply)
-    head = client.next_event()
-    while not isinstance(head, h11.InformationalResponse) and not isinstance(client.next_event(), h11.EndOfMessage):
-        pass
+    head = event = client.next_event()
+    while not isinstance(event, h11.InformationalResponse | h11.EndOfMessage):
+        assert isinstance(event, h11.Response | h11.Data), event
+        event = client.next_event()
+    assert client.trailing_data[0] == b"", "there is more than one response"
     return head.status_code
 
 
