@@ -1,11 +1,13 @@
 """Two connections of the core in memory: what an adapter would do for them, and no more."""
 
 import itertools
+import math
 import os
 from typing import Any
 
 from ocpp_rpc_core import Connection, actions as a, events as e
 from ocpp_rpc_core.config import ClientOptions, ServerOptions
+from ocpp_rpc_core.limits import Limits
 from ocpp_rpc_core.router import Router
 
 from .payloads import MESSAGES
@@ -31,6 +33,7 @@ class Joined:
             "strict_mode": True,
             "call_concurrency": in_flight,
             "ping_interval": 0,
+            "limits": Limits(queued_calls=math.inf),  # how costs grow is seen beyond them
         }
         self.client = Connection(ClientOptions(identity="CP1", **common), router())
         self.server = Connection(ServerOptions(**common), router())

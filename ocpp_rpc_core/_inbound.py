@@ -55,11 +55,11 @@ class Inbound:
 
     def receive(self, message: _codec.Call | _codec.Send, size: int, out: Out) -> None:
         """Serve a request, or let it wait; `size` is that of its text."""
-        if self._waiting or not self._has_room:
+        if not self._waiting and self._has_room:
+            self._serve(message, out)
+        else:
             self._waiting.append((message, size))
             self._context.waiting += size
-        else:
-            self._serve(message, out)
 
     @property
     def _has_room(self) -> bool:
@@ -68,9 +68,11 @@ class Inbound:
         Behind each call of ours that is in flight a handler may be waiting: it does not count, or handlers of
         both ends that call each other in turn could wait for ever.
         """
-        context = self._context
-        limit = context.options.limits.running_handlers + len(context.unanswered)
-        return not self._holding and (len(self._running) < limit or context.refusing)
+        if self._holding:
+            return False
+        context, running = self._context, len(self._running)
+        limit = context.options.limits.running_handlers
+        return running < limit or running < limit + len(context.unanswered) or context.refusing
 
     def ready(self, out: Out) -> None:
         """The application has registered its handlers: serve what was held back (features S12)."""

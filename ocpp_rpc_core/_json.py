@@ -32,7 +32,8 @@ def read(text: str, limits: Limits) -> object:
         raise BeyondLimit("json_digits") from None
     except RecursionError:
         raise BeyondLimit("json_depth") from None
-    if _may_be_deeper(text, limits.json_depth) and _is_deeper(value, limits.json_depth):
+    depth = limits.json_depth  # each level takes two characters
+    if len(text) > 2 * depth and _may_be_deeper(text, depth) and _is_deeper(value, depth):
         raise BeyondLimit("json_depth")
     return value
 

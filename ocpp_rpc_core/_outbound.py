@@ -103,26 +103,25 @@ class Outbound:
 
     def request(self, request: Request, now: float, out: Out) -> None:
         """Take on a call, a SEND or a raw message."""
-        limit = self._context.options.limits.queued_calls
         if not self._context.settled:
-            if len(self._unwritten) < limit:
-                self._unwritten[request.token] = request
-            else:
-                self._refuse(request, out)
+            self._unwritten[request.token] = request
+            self._check_room(self._unwritten, request, out)
         elif letter := self._write_down(request, out):
             if self._context.talking and not isinstance(request, CallRequested):
                 self._post(letter, out)
             else:
                 self._queue[request.token] = letter
                 self.pump(now, out)
-                if len(self._queue) > limit and self._queue.pop(request.token, None) is not None:
-                    self._refuse(request, out)
+                if self._queue:
+                    self._check_room(self._queue, request, out)
 
-    def _refuse(self, request: Request, out: Out) -> None:
-        """There is no room in the queue."""
-        self._context.exceeded("queued_calls", out)
+    def _check_room(self, queue: OrderedDict[int, Any], request: Request, out: Out) -> None:
+        """Refuse a request for which there is no room in the queue."""
         limit = self._context.options.limits.queued_calls
-        out.append(RejectCall(request.token, QueueFull(f"the queue of {limit} calls is full; this one was never sent")))
+        if len(queue) > limit and queue.pop(request.token, None) is not None:
+            self._context.exceeded("queued_calls", out)
+            full = QueueFull(f"the queue of {limit} calls is full; this one was never sent")
+            out.append(RejectCall(request.token, full))
 
     def cancel(self, token: int) -> None:
         """Nobody waits for the outcome any more.  A call in flight keeps its place until it is settled."""

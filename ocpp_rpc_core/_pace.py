@@ -34,11 +34,17 @@ _PINGS = {Verdict.PING: Due.PING, Verdict.GONE: Due.SILENT}
 class Pace:
     """The deadlines of one open connection, and the pong for a peer that pings but does not read."""
 
-    __slots__ = ("_begun_by", "_keepalive", "_limits", "_pong", "_unwritten", "_written_by", "deadline")
+    __slots__ = (
+        *("_begun_by", "_defers", "_keepalive", "_limits", "_pong", "_unwritten", "_written_by"),
+        *("deadline", "is_watching"),
+    )
 
     def __init__(self, limits: Limits, ping_interval: float, *, defer: bool) -> None:
         self._limits = limits
         self._keepalive = KeepAlive(ping_interval, defer=defer)
+        self._defers = defer
+        self.is_watching = False
+        """Whether a message that has begun must end in time."""
         self._written_by = self._begun_by = inf
         self._unwritten = 0
         self._pong = b""
@@ -55,8 +61,7 @@ class Pace:
     def pause(self) -> None:
         """Nothing is read: a peer whom we do not hear cannot be judged by what we do not hear."""
         self._keepalive.stop()
-        self._begun_by = inf
-        self._update()
+        self.ended()
 
     def stop(self) -> None:
         """The connection is closing or gone."""
@@ -65,7 +70,7 @@ class Pace:
 
     def reconfigure(self, limits: Limits, ping_interval: float, *, defer: bool, now: float, running: bool) -> None:
         """Take new options; a changed interval counts from now, limits from the next deadline on."""
-        self._limits = limits
+        self._limits, self._defers = limits, defer
         self._keepalive.reconfigure(ping_interval, defer=defer, now=now, running=running)
         self._update()
 
@@ -73,8 +78,9 @@ class Pace:
 
     def heard(self, now: float) -> None:
         """It sent something."""
-        self._keepalive.heard(now)
-        self._update()
+        if self._defers:
+            self._keepalive.heard(now)
+            self._update()
 
     def pong(self, now: float) -> float | None:
         """It answered a ping: the seconds since then, or None if there was none."""
@@ -89,19 +95,16 @@ class Pace:
             self._unwritten += len(pong)
         return pong
 
-    @property
-    def is_watching(self) -> bool:
-        """Whether a message that has begun must end in time."""
-        return self._begun_by < inf
-
     def begun(self, now: float) -> None:
         """It began a message, which must end in time."""
         self._begun_by = now + self._limits.message_time
+        self.is_watching = True
         self._update()
 
     def ended(self) -> None:
-        """It ended the message."""
+        """It ended the message, or is not heard."""
         self._begun_by = inf
+        self.is_watching = False
         self._update()
 
     def unwritten(self, size: int, now: float) -> bytes:

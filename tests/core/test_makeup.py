@@ -67,7 +67,8 @@ def test_what_waits_is_told_to_the_pace():
 
 def test_limits_are_reported_with_their_bound():
     """Those of the options as they are."""
-    connection = server(max_message_size=5)
+    connection = server(max_message_size=5, limits=Limits(headers=3))
+    assert connection.limits == Limits(headers=3)
     connection._exceeded("max_message_size")
     connection._exceeded("")
     assert connection._out == [a.Report(n.LimitExceeded("max_message_size", 5))]
