@@ -111,7 +111,8 @@ class Outgoing:
         size = self._write_now(data)
         if size < len(data):
             self._pieces.insert(0, data[size:])
-        self.wrote(size)
+        if size:  # else it would look like progress
+            self.wrote(size)
 
     async def next(self) -> bytes | None:
         """What is to be written next, or None when all is; what was given out before counts as written."""

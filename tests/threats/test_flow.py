@@ -7,6 +7,7 @@ from contextlib import suppress
 from math import inf
 
 import anyio
+import anyio.lowlevel
 import pytest
 import trustme
 from support import wire
@@ -322,3 +323,88 @@ async def test_floods_leave_nothing(env):
         finally:
             tracemalloc.stop()
         assert kept < 300_000, kept
+
+
+# --- The same on real sockets -----------------------------------------------------------------------
+
+
+def contexts():
+    """TLS for both ends."""
+    authority = trustme.CA()
+    at_server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(at_server)
+    at_client = ssl.create_default_context()
+    authority.configure_trust(at_client)
+    return at_server, at_client
+
+
+@pytest.mark.threat("T9")
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+async def test_a_real_peer_that_does_not_read(net, secure):
+    """It is dropped in time, with whatever the system's own buffers hold."""
+    at_server, at_client = contexts() if secure else (None, None)
+    limits = Limits(write_time=0.5)
+    async with net.RPCServer(ping_interval=0, limits=limits) as server:
+        server.handle("Big", lambda call: {"x": "x" * 100_000})
+        listener = await server.listen(host="127.0.0.1", tls=at_server)
+        heard = gathered(server, LimitExceeded)
+        stream = await anyio.connect_tcp("127.0.0.1", listener.port, ssl_context=at_client)
+        try:
+            await stream.send(wire.request())
+            await stream.receive()
+            with suppress(anyio.BrokenResourceError, anyio.EndOfStream):
+                for number in range(300):
+                    await stream.send(wire.message(2, str(number), "Big", {}, masked=True))
+            await net.until(lambda: heard and not server.clients, limit=9)
+            assert heard == [LimitExceeded("write_time", 0.5)]
+        finally:
+            await anyio.aclose_forcefully(stream)
+
+
+@pytest.mark.threat("T20")
+@pytest.mark.threat("W7")
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+async def test_a_real_flood_of_calls(net, secure):
+    """Reading pauses and goes on until all are answered; a neighbour's turn comes all the while."""
+    at_server, at_client = contexts() if secure else (None, None)
+    async with net.RPCServer() as server:
+
+        @server.handle("Slow")
+        async def slow(call):
+            await anyio.lowlevel.checkpoint()
+            return {}
+
+        server.handle("Heartbeat", lambda call: {})
+        listener = await server.listen(host="127.0.0.1", tls=at_server)
+        heard = gathered(server, LimitExceeded)
+        stream = await anyio.connect_tcp("127.0.0.1", listener.port, ssl_context=at_client)
+        await stream.send(wire.request())
+        await stream.receive()
+        calls = b"".join(wire.message(2, str(n), "Slow", {"x": "x" * 100}, masked=True) for n in range(3000))
+        pings = wire.frame(0x89, masked=True) * 20_000
+        done = anyio.Event()
+        latest = 0.0
+
+        async def canary():
+            nonlocal latest
+            async with net.RPCClient(listener.url, "canary", tls=at_client) as client:
+                while not done.is_set():
+                    begun = net.now
+                    await client.call("Heartbeat")
+                    latest = max(latest, net.now - begun)
+                    await anyio.sleep(0.01)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(canary)
+            tasks.start_soon(stream.send, pings + calls)
+            got = b""
+            with anyio.fail_after(14):
+                while got.count(b'[3,"') < 3000:
+                    got += await stream.receive(2**18)
+            done.set()
+        await anyio.aclose_forcefully(stream)
+        answered = [int(part.partition(b'"')[0]) for part in got.split(b'[3,"')[1:]]
+        assert sorted(answered) == list(range(3000))
+        assert wire.PONG in got
+        assert {notice.limit for notice in heard} == {"waiting_bytes"}
+        assert latest < 1
