@@ -6,16 +6,22 @@ python testee.py client ADAPTER PORT     goes through every case of the suite th
 
 import importlib
 import sys
+from math import inf
 
 import anyio
 from support.env import ADAPTERS
 
-from ocpp_rpc_core import Closed, MessageEvent, _opening
-from ocpp_rpc_core._websocket import WebSocket
+from ocpp_rpc_core import Closed, Limits, MessageEvent
 from ocpp_rpc_core.session import Session
 
 AGENT = "ocpp-rpc"
-OPTIONS = {"compression": True, "ping_interval": None, "max_message_size": None}
+OPTIONS = {
+    "compression": True,
+    "ping_interval": None,
+    # The cases 9.* send up to 16 MiB, and 4 MiB in fragments of 64 bytes.
+    "max_message_size": None,
+    "limits": Limits(fragments=inf),
+}
 
 
 def echo(session, message, now, out):
@@ -23,11 +29,6 @@ def echo(session, message, now, out):
     context = session._context
     context.report(MessageEvent(message, outbound=False), out)
     context.send(message, out)
-
-
-def unlimited(**options):
-    """In the place of `WebSocket`: the cases 9.* send 4 MiB in fragments of 64 bytes."""
-    return WebSocket(**{**options, "max_fragments": 2**31})
 
 
 async def serve(adapter):
@@ -63,7 +64,6 @@ async def visit(adapter, url, what, **query):
 def main(role, name, port="0"):
     """Be the testee."""
     Session.receive = echo
-    _opening.WebSocket = unlimited
     module, backend = ADAPTERS[name]
     adapter = importlib.import_module(module)
     if role == "server":
