@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar, copy_context
+from socket import IPPROTO_TCP, TCP_NODELAY, socket
 from typing import cast
 
 import anyio
@@ -26,6 +28,13 @@ def asyncio_loop() -> asyncio.AbstractEventLoop | None:
     """The running loop, if it is one of asyncio's."""
     on_asyncio = anyio.get_cancelled_exc_class() is asyncio.CancelledError
     return asyncio.get_running_loop() if on_asyncio else None
+
+
+def undelayed(accepted: socket) -> socket:
+    """Small frames are to go out at once; asyncio sees to that only for sockets that say they are TCP's."""
+    with suppress(OSError):  # those of Unix have no delay
+        accepted.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+    return accepted
 
 
 def clock_and_bells() -> tuple[Callable[[], float], Callable[[], anyio.Event | asyncio.Event]]:

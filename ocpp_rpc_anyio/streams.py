@@ -16,7 +16,7 @@ from ocpp_rpc_core import TLSInfo
 from ocpp_rpc_core._http import peer_ip
 from ocpp_rpc_core.events import TransportOpened
 
-from .push import Pushed, asyncio_loop
+from .push import Pushed, asyncio_loop, undelayed
 
 Stream = ByteStream | Pushed
 BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.BusyResourceError, anyio.EndOfStream, OSError)
@@ -42,7 +42,7 @@ async def accept(listening: SocketListener) -> ByteStream | socket:
         if asyncio_loop() is None:
             return await listening.accept()
         with suppress(BlockingIOError):  # gone again
-            return arrivals.accept()[0]
+            return undelayed(arrivals.accept()[0])
 
 
 def caller(arrival: Stream | socket) -> str | None:

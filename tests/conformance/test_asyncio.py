@@ -3,12 +3,14 @@
 import asyncio
 import socket
 import struct
+from unittest.mock import patch
 
 import anyio
 import pytest
 from support.wire import frame
 
 from ocpp_rpc_anyio import MessageEvent, RPCClient, RPCServer
+from ocpp_rpc_anyio.push import Pushed
 from ocpp_rpc_core._outgoing import READ_SIZE
 
 try:
@@ -127,5 +129,25 @@ def test_a_peer_that_resets_while_we_end_the_stream(run):
                     await client._driver.closed.wait()
             assert server.clients == ()
         assert failures == []
+
+    run(main())
+
+
+@pytest.mark.feature("S4")
+def test_small_frames_are_not_held_back(run):
+    """Nagle's algorithm is off on both ends: a ping must not wait for an acknowledgement that comes 40 ms later."""
+
+    def is_undelayed(peer):
+        return peer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    async def main():
+        made = []
+        former = Pushed.connection_made
+        with patch.object(Pushed, "connection_made", lambda self, peer: (made.append(peer), former(self, peer))):
+            async with RPCServer() as server:
+                listener = await server.listen(host="127.0.0.1")
+                async with RPCClient(listener.url, "CP1"):
+                    assert len(made) == 2
+                    assert all(map(is_undelayed, made))
 
     run(main())

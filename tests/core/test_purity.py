@@ -24,7 +24,7 @@ ASIDE = {"cli", "__main__", "testing"}
 
 MODULE_LINES = 300
 ADAPTER_CODE_LINES = 450
-FAST_LANE = {"push": 100}
+FAST_LANE = {"push": 110}
 """Rooms that only make an adapter faster, with the code lines each may have; without them it would work, too."""
 
 FLOORS = (
