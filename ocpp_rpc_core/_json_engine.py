@@ -28,7 +28,6 @@ def _refuse(text: str) -> Any:
     raise ValueError(f"{text} is not a JSON number")
 
 
-@lru_cache
 def _standard_reader(max_digits: float) -> Callable[[str], Any]:
     def integer(digits: str) -> int:
         if len(digits) > max_digits:

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from support.stepping import Bell, Task
+from support.stepping import Bell, Driver, Task
 
 from ocpp_rpc_core import actions as a, events as e, notices as n
 from ocpp_rpc_core._answers import CloseInfo
@@ -114,21 +114,6 @@ class TestQuestions:
         questions.settle(a.ResolveConnect(7, "the 101"))
         task.coroutine.close()
         assert fed == [e.ConnectRequested(7)]
-
-
-class Driver:
-    """Remembers what it is told, and answers every question with 42."""
-
-    def __init__(self):
-        self.closed = Bell()
-        self.told = []
-
-    def feed(self, event):
-        self.told.append(event)
-
-    async def ask(self, question):
-        self.told.append(question)
-        return 42
 
 
 class Station(Calling, ClientPeer):

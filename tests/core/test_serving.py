@@ -4,7 +4,7 @@ import inspect
 import os
 
 import pytest
-from support.stepping import Bell, Task
+from support.stepping import Bell, Driver, Task
 
 from ocpp_rpc_core import Door, NotConnected, State, events as e, notices as n
 from ocpp_rpc_core._door import Visit
@@ -18,21 +18,6 @@ class Server(Serving):
     """A server without an event loop."""
 
     new_bell = Bell
-
-
-class Driver:
-    """Remembers what it is told, and answers every question with 42."""
-
-    def __init__(self):
-        self.closed = Bell()
-        self.told = []
-
-    def feed(self, event):
-        self.told.append(event)
-
-    async def ask(self, question):
-        self.told.append(question)
-        return 42
 
 
 class Scope:

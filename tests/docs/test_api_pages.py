@@ -3,10 +3,10 @@
 import importlib.util
 import inspect
 import re
-import sys
 from pathlib import Path
 
 import pytest
+from support.generators import generator
 
 import ocpp_rpc_anyio
 import ocpp_rpc_core
@@ -18,19 +18,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 REFERENCE, HOW_TO = DOCS / "reference", DOCS / "how-to"
 
 
-def load():
-    """The generator, which imports its neighbour by its plain name."""
-    sys.path.insert(0, str(DOCS))
-    try:
-        spec = importlib.util.spec_from_file_location("generate_api", DOCS / "generate_api.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(DOCS))
-    return module
-
-
-api = load()
+api = generator("generate_api")
 
 
 def text(path):

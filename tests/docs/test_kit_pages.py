@@ -1,12 +1,11 @@
 """The pages about the test kit: their tests pass, their reference is fresh and complete."""
 
 import ast
-import importlib.util
 import re
-import sys
 from pathlib import Path
 
 import pytest
+from support.generators import generator
 
 import ocpp_rpc_anyio.testing
 import ocpp_rpc_trio.testing
@@ -22,18 +21,6 @@ WITH_TESTS = [
     for block in BLOCK.findall(page.read_text(encoding="utf-8"))
     if re.search(r"^def test_", block, re.MULTILINE)
 ]
-
-
-def load():
-    """The generator, which imports its neighbours by their plain names."""
-    sys.path.insert(0, str(DOCS))
-    try:
-        spec = importlib.util.spec_from_file_location("generate_testing", DOCS / "generate_testing.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(DOCS))
-    return module
 
 
 @pytest.mark.parametrize("adapter", ["anyio", "trio"])
@@ -56,7 +43,7 @@ def test_there_are_tests():
 
 def test_the_reference_is_fresh(monkeypatch):
     """It is what `docs/generate_testing.py` makes now."""
-    generate = load()
+    generate = generator("generate_testing")
     monkeypatch.setattr(generate.main.__globals__["sys"], "argv", ["generate_testing.py", "--check"])
     generate.main(generate.PAGES, generate.SCRIPT)
 
