@@ -35,8 +35,8 @@ class Joined:
             "ping_interval": 0,
             "limits": Limits(queued_calls=math.inf),  # how costs grow is seen beyond them
         }
-        self.client = Connection(ClientOptions(identity="CP1", **common), router())
-        self.server = Connection(ServerOptions(**common), router())
+        self.client = Connection(ClientOptions(identity="CP1", **common), router(), frozenset())
+        self.server = Connection(ServerOptions(**common), router(), frozenset())
         self.outcomes: dict[int, Any] = {}
         """What became of each call, by token."""
         self.held: list[tuple[Connection, e.Event]] | None = None

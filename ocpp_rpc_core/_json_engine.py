@@ -13,11 +13,15 @@ try:
 except ImportError:
     orjson = None
 
-# orjson makes floats of integers beyond 64 bits, and has no limit on digits.  So it reads only what has no run
-# of so many characters that numbers are made of; nearly no message has one.
+# C reads numbers many times as fast as it calls us for each.  So a text is read without us if a glance shows that no
+# number in it can be too long, or too large for a float: digits become 0, and e what may begin an exponent.
+_GLANCE = bytes(48 if chr(byte) in "0123456789.+-" else 101 if chr(byte) in "eE" else 32 for byte in range(256))
+_LARGE = b"0e000"
+"""An exponent of at least two digits and a sign, or three: what is without is below 1e100 times its digits."""
+_EXPONENT = 3
+"""Characters of an exponent that is not large."""
 _RUN = 19
-_LONG = b"0" * _RUN
-_NUMBER_LIKE = bytes(48 if chr(byte) in "0123456789.+-eE" else 32 for byte in range(256))
+"""Digits that orjson may make a float of, because the integer has more than 64 bits."""
 
 
 class TooLong(ValueError):
@@ -40,28 +44,38 @@ def _standard_reader(max_digits: float) -> Callable[[str], Any]:
         number = float(digits)
         return _refuse(digits) if number - number else number  # infinity less infinity is no number, and true
 
-    decoder = json.JSONDecoder(parse_int=integer, parse_float=real, parse_constant=_refuse)
-    decode, decode_prefix = decoder.decode, decoder.raw_decode
+    careful = json.JSONDecoder(parse_int=integer, parse_float=real, parse_constant=_refuse).decode
+    decode_prefix = json.JSONDecoder(parse_constant=_refuse).raw_decode
+    too_long = _too_long(max_digits)
 
     def read(text: str) -> Any:
         if text.startswith("["):  # nearly always; `decode` looks for white space around it, which takes as long again
-            value, end = decode_prefix(text)
-            if end == len(text):
-                return value
-        return decode(text)
+            try:
+                glance = text.encode().translate(_GLANCE)
+            except UnicodeEncodeError:  # lone surrogates
+                return careful(text)
+            if too_long not in glance and _LARGE not in glance:
+                value, end = decode_prefix(text)
+                if end == len(text):
+                    return value
+        return careful(text)
 
     return read
 
 
+def _too_long(max_digits: float) -> bytes:
+    """What is in the glance at a text in which a number may have more than `max_digits` characters."""
+    return b"0" * int(max(1, min(max_digits, 64) - _EXPONENT + 1))
+
+
 def _orjson_reader(max_digits: float) -> Callable[[str], Any]:
-    standard = _standard_reader(max_digits)
-    if max_digits < _RUN:
-        return standard
+    standard, too_long = _standard_reader(max_digits), _too_long(max_digits)[:_RUN]
 
     def read(text: str) -> Any:
         try:
             data = text.encode()
-            if _LONG not in data.translate(_NUMBER_LIKE):
+            glance = data.translate(_GLANCE)
+            if too_long not in glance and _LARGE not in glance:
                 return orjson.loads(data)
         except ValueError:  # lone surrogates, for example; or it is wrong, and shall be refused in the same words
             pass
