@@ -111,6 +111,19 @@ def decode(data: str | bytes, dialect: Dialect, limits: Limits = DEFAULT_LIMITS)
         Undecodable: it is not one.
     """
     frame = _read_array(data, limits)
+    size = len(frame)
+    if size > 2 and type(frame[1]) is str and len(frame[1]) <= dialect.max_message_id:  # the usual, at once
+        kind = frame[0]
+        if size == 3 and kind == CALLRESULT and type(kind) is int and frame[2] is not None:
+            return CallResult(frame[1], frame[2], frame)
+        if size == 4 and kind == CALL and type(kind) is int and frame[3] is not None:
+            method = frame[2]
+            if type(method) is str and len(method) <= limits.method_length:
+                return Call(frame[1], method, frame[3], frame)
+    return _decode(frame, dialect, limits)
+
+
+def _decode(frame: list[Any], dialect: Dialect, limits: Limits) -> Message:
     kind = frame[0] if frame else None
     if type(kind) is not int:  # JSON true is 1 to Python
         raise Undecodable(RPCFrameworkError("the message type must be a number"), UNREADABLE_ID)
@@ -123,7 +136,7 @@ def decode(data: str | bytes, dialect: Dialect, limits: Limits = DEFAULT_LIMITS)
     if not isinstance(message_id, str):
         error = RPCFrameworkError("the message id must be a string")
         raise Undecodable(error, UNREADABLE_ID if may_answer else None)
-    if dialect.max_message_id is not None and len(message_id) > dialect.max_message_id:
+    if len(message_id) > dialect.max_message_id:
         error = RPCFrameworkError(f"the message id is longer than {dialect.max_message_id} characters")
         raise Undecodable(error, message_id if may_answer else None)
     if kind in (CALL, SEND):

@@ -39,8 +39,8 @@ class Context:
     """Mutable, owned by one session."""
 
     __slots__ = (
-        *("dialect", "line", "options", "protocol", "settled", "validator", "wanted", "write"),
-        *("refuses_repeats", "remembers", "unanswered", "waiting"),
+        *("dialect", "options", "protocol", "settled", "validator", "wanted", "write"),
+        *("refuses_repeats", "refusing", "remembers", "talking", "unanswered", "waiting"),
     )
 
     def __init__(
@@ -53,7 +53,10 @@ class Context:
         self.write = write
         """How a message leaves: as text for a WebSocket of somebody else's, or as a frame of ours."""
         self.wanted = wanted
-        self.line = Line.WAITING
+        self.talking = False
+        """Whether messages can be sent and received."""
+        self.refusing = False
+        """Whether new calls are refused."""
         self.protocol: str | None = None
         self.settled = False
         """Whether the subprotocol is known, so that a call can be judged and written down."""
@@ -68,15 +71,10 @@ class Context:
         self.remembers = False
         """Whether anything depends on which of the peer's message ids were answered."""
 
-    @property
-    def talking(self) -> bool:
-        """Whether messages can be sent and received."""
-        return self.line is Line.OPEN or self.line is Line.DRAINING
-
-    @property
-    def refusing(self) -> bool:
-        """Whether new calls are refused."""
-        return self.line is Line.DRAINING or self.line is Line.ENDED
+    def turn(self, line: Line) -> None:
+        """The line to the peer is like this now."""
+        self.talking = line is Line.OPEN or line is Line.DRAINING
+        self.refusing = line is Line.DRAINING or line is Line.ENDED
 
     def settle(self, protocol: str | None) -> None:
         """The connection, or the next one, speaks `protocol`."""
@@ -111,15 +109,15 @@ class Context:
         try:
             if kind == CALLRESULT:
                 validator.validate_response(method, result)
-            elif not (outbound or validator.knows(method)):
-                raise RPCNotImplementedError(f"the method is not known in {validator.subprotocol}")
             elif kind == CALL:
                 validator.validate_request(method, params)
             else:
                 validator.validate_send(method, params)
         except RPCError as found:
-            error = create_rpc_error(self.dialect.spell(found.code), found.message, found.details)
             is_call = kind != CALLRESULT
+            if is_call and not (outbound or validator.knows(method)):
+                found = RPCNotImplementedError(f"the method is not known in {validator.subprotocol}")  # noqa: PLW2901
+            error = create_rpc_error(self.dialect.spell(found.code), found.message, found.details)
             failure = StrictValidationFailure(
                 error, message_id, method, params, result, outbound=outbound, is_call=is_call
             )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from types import MappingProxyType
 from typing import final
 
@@ -34,7 +35,7 @@ class Dialect:
     """Which message type numbers exist (rule 2)."""
     spellings: Mapping[str, str] = field(default_factory=dict[str, str])
     """Error codes that are written otherwise on this wire (rules 22, 23)."""
-    max_message_id: int | None = None
+    max_message_id: float = inf
     """Characters of a message id (rule 9)."""
     max_description: int | None = None
     """Characters of an error description (rule 7)."""

@@ -32,7 +32,7 @@ def encode(first: int, payload: bytes, key: bytes | None = None) -> bytes:
         header = _medium(first, mask_bit | 126, size)
     else:
         header = _long(first, mask_bit | 127, size)
-    return header + payload if key is None else b"".join((header, key, mask(payload, key)))
+    return header + payload if key is None else header + key + mask(payload, key)
 
 
 def extent(data: bytes, start: int) -> tuple[int, int] | None:

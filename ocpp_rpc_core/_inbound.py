@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import traceback
 from collections import deque
-from dataclasses import dataclass
 from typing import Any, final
 
 from . import _codec
@@ -21,17 +20,8 @@ MAX_TEXT, MAX_STACK = 1000, 10_000
 """Characters of a failed handler's exception and of its stack trace that a peer is told, if it is told."""
 
 
-@final
-@dataclass(slots=True)
-class _Request:
-    """A request while it is served."""
-
-    message_id: str
-    method: str
-    params: Any
-    is_call: bool
-    """False for a SEND, to which nothing is ever sent back (rule 16)."""
-    answered: bool = False
+Request = _codec.Call | _codec.Send
+"""To a SEND nothing is ever sent back (rule 16)."""
 
 
 @final
@@ -41,9 +31,11 @@ class Inbound:
     def __init__(self, context: Context, router: Router, *, hold: bool) -> None:
         self._context = context
         self._router = router
-        self._holding = hold
-        self._waiting: deque[tuple[_codec.Call | _codec.Send, int]] = deque()  # with their sizes
-        self._running: dict[int, _Request] = {}  # by request id
+        self.holding = hold
+        """Whether no request is served until the application is ready."""
+        self._waiting: deque[tuple[Request, int]] = deque()  # with their sizes
+        self._running: dict[int, Request] = {}  # by request id
+        self._replied: set[int] = set()  # of what runs, but was answered already
         self._message_ids: set[str] = set()  # of what runs
         self._answered: Recent[str | None] = Recent()  # the method if it was a result that may yet be refused
         self._last_id = 0
@@ -53,12 +45,12 @@ class Inbound:
         """Whether no handler runs and no request waits."""
         return not (self._running or self._waiting)
 
-    def receive(self, message: _codec.Call | _codec.Send, size: int, out: Out) -> None:
+    def receive(self, request: Request, size: int, out: Out) -> None:
         """Serve a request, or let it wait; `size` is that of its text."""
         if not self._waiting and self._has_room:
-            self._serve(message, out)
+            self._serve(request, out)
         else:
-            self._waiting.append((message, size))
+            self._waiting.append((request, size))
             self._context.waiting += size
 
     @property
@@ -68,28 +60,28 @@ class Inbound:
         Behind each call of ours that is in flight a handler may be waiting: it does not count, or handlers of
         both ends that call each other in turn could wait for ever.
         """
-        if self._holding:
+        running, limit = len(self._running), self._context.options.limits.running_handlers
+        if running >= limit and running >= limit + len(self._context.unanswered) and not self._context.refusing:
             return False
-        context, running = self._context, len(self._running)
-        limit = context.options.limits.running_handlers
-        return running < limit or running < limit + len(context.unanswered) or context.refusing
+        return not self.holding
 
     def ready(self, out: Out) -> None:
         """The application has registered its handlers: serve what was held back (features S12)."""
-        self._holding = False
+        self.holding = False
         self.pump(out)
 
     def pump(self, out: Out) -> None:
         """Serve what waits while there is room."""
         while self._waiting and self._has_room:
-            message, size = self._waiting.popleft()
+            request, size = self._waiting.popleft()
             self._context.waiting -= size
-            self._serve(message, out)
+            self._serve(request, out)
 
     def lost(self, out: Out) -> None:
         """Nobody will hear the answers: cancel every handler."""
         out.extend(CancelHandler(request_id) for request_id in self._running)
         self._running.clear()
+        self._replied.clear()
         self._message_ids.clear()
         self._answered.overwrite(None)  # a result can be refused only where it was received
         self._waiting.clear()
@@ -97,32 +89,31 @@ class Inbound:
 
     # --- A request ------------------------------------------------------------
 
-    def _serve(self, message: _codec.Call | _codec.Send, out: Out) -> None:
-        is_call = isinstance(message, _codec.Call)
-        request = _Request(message.message_id, message.method, message.params, is_call)
+    def _serve(self, request: Request, out: Out) -> None:
         try:
             handler = self._admit(request, out)
         except RPCError as error:
-            self._fail(request, error, out)
+            self._fail(request, error, out, served=False)
             return
-        self._last_id += 1
-        self._running[self._last_id] = request
+        self._last_id = request_id = self._last_id + 1
+        self._running[request_id] = request
         self._message_ids.add(request.message_id)
-        out.append(StartHandler(self._last_id, request.message_id, request.method, request.params, handler))
+        out.append(StartHandler(request_id, request.message_id, request.method, request.params, handler))
 
-    def _admit(self, request: _Request, out: Out) -> object:
+    def _admit(self, request: Request, out: Out) -> object:
         """The handler of a request that may be served; raises the `RPCError` that says why it may not."""
-        if self._context.refusing:
+        context, message_id, method = self._context, request.message_id, request.method
+        if context.refusing:
             raise RPCGenericError("the connection is closing and takes no new calls")
-        if request.message_id in self._message_ids:  # rule 14
-            raise RPCFrameworkError(f"a call with the message id {request.message_id} is already being handled")
-        if self._context.refuses_repeats and request.message_id in self._answered:  # rule 11
-            raise RPCFrameworkError(f"a call with the message id {request.message_id} was answered before")
-        handler = self._router.find(request.method)
+        if message_id in self._message_ids:  # rule 14
+            raise RPCFrameworkError(f"a call with the message id {message_id} is already being handled")
+        if context.refuses_repeats and message_id in self._answered:  # rule 11
+            raise RPCFrameworkError(f"a call with the message id {message_id} was answered before")
+        handler = self._router.find(method)
         if handler is None:
-            raise RPCNotImplementedError(f"the method {request.method} is not known here")
-        kind = CALL if request.is_call else SEND
-        self._context.validate(kind, request.message_id, request.method, request.params, outbound=False, out=out)
+            raise RPCNotImplementedError(f"the method {method} is not known here")
+        kind = CALL if isinstance(request, _codec.Call) else SEND
+        context.validate(kind, message_id, method, request.params, outbound=False, out=out)
         return handler
 
     # --- Its answer -----------------------------------------------------------
@@ -130,20 +121,27 @@ class Inbound:
     def answer(self, event: HandlerAnswer | HandlerReplied, out: Out) -> None:
         """A handler ended, or answered; what comes too late is dropped (features C19, C30)."""
         answer = event.answer if isinstance(event, HandlerReplied) else event
-        request = self._running.get(answer.request_id)
+        request_id = answer.request_id
+        request = self._running.get(request_id)
         if request is None:
             return
-        if not request.answered:
-            request.answered = True
+        is_call = isinstance(request, _codec.Call)
+        if request_id not in self._replied:
             if isinstance(answer, HandlerRaised):
                 self._fail(request, self._as_rpc_error(answer.error), out)
-            elif isinstance(answer, HandlerReturned) and request.is_call:
+            elif is_call and isinstance(answer, HandlerReturned):
                 self._succeed(request, answer.result, out)
-        if answer is event:  # it ended
-            del self._running[answer.request_id]
-            self._message_ids.remove(request.message_id)
-            if self._context.refuses_repeats and not request.is_call:
-                self._use_up(request)
+            if answer is not event:
+                self._replied.add(request_id)
+                return
+        elif answer is not event:
+            return
+        else:
+            self._replied.remove(request_id)
+        del self._running[request_id]
+        self._message_ids.remove(request.message_id)
+        if not is_call and self._context.refuses_repeats:
+            self._use_up(request.message_id)
 
     def refused(self, message_id: str) -> str | None:
         """The method whose result the peer refuses; None if there is no such result, or it was refused before."""
@@ -152,54 +150,49 @@ class Inbound:
             self._answered.put(message_id, None)
         return method
 
-    def _succeed(self, request: _Request, result: Any, out: Out) -> None:
+    def _succeed(self, request: Request, result: Any, out: Out) -> None:
         """Send the result of a call, unless it cannot be sent (features E5)."""
-        context, message_id, method, params = (
-            self._context,
-            request.message_id,
-            request.method,
-            request.params,
-        )
+        context, message_id, method = self._context, request.message_id, request.method
         if result is None and context.dialect.empty_for_null:
             result = {}
         payload = _codec.call_result(message_id, result)
         try:
-            context.validate(CALLRESULT, message_id, method, params, result, outbound=True, out=out)
+            context.validate(CALLRESULT, message_id, method, request.params, result, outbound=True, out=out)
             text = _codec.encode(payload)
         except Exception as problem:  # noqa: BLE001 - to read the application's objects may run its code
             error = RPCInternalError("the result of the handler is not valid")
             error.__cause__ = problem
             self._fail(request, error, out)
             return
-        if ResponseEvent in context.wanted:
+        wanted = context.wanted
+        if ResponseEvent in wanted:
             context.report(ResponseEvent(outbound=True, payload=payload), out)
         context.send(text, out)
         if context.remembers:
             self._answered.put(message_id, method)
-        if CallResultEvent in context.wanted:
-            context.report(
-                CallResultEvent(message_id, outbound=False, method=method, params=params, result=result), out
-            )
+        if CallResultEvent in wanted:
+            notice = CallResultEvent(message_id, outbound=False, method=method, params=request.params, result=result)
+            context.report(notice, out)
 
-    def _fail(self, request: _Request, error: RPCError, out: Out) -> None:
+    def _fail(self, request: Request, error: RPCError, out: Out, *, served: bool = True) -> None:
         """Answer a call with an error; that of a SEND is for our observers only (rule 16)."""
-        context = self._context
-        if request.is_call:
-            payload, text = self._encode(request.message_id, error)
+        context, message_id = self._context, request.message_id
+        if isinstance(request, _codec.Call):
+            payload, text = self._encode(message_id, error)
             context.report(ResponseEvent(outbound=True, payload=payload), out)
             context.send(text, out)
-            if context.refuses_repeats:
-                self._use_up(request)
+            # The id of what was not served may be that of another request, which has yet to be answered.
+            if context.refuses_repeats and (served or message_id not in self._message_ids):
+                self._use_up(message_id)
         notice = CallErrorEvent(
-            request.message_id, outbound=False, method=request.method, params=request.params, error=error
+            message_id, outbound=False, method=request.method, params=request.params, error=error
         )
         context.report(notice, out)
 
-    def _use_up(self, request: _Request) -> None:
-        """Its id, if it was not that of another request, shall not come again."""
-        of_another = not request.answered and request.message_id in self._message_ids
-        if not of_another and request.message_id not in self._answered:
-            self._answered.put(request.message_id, None)
+    def _use_up(self, message_id: str) -> None:
+        """It shall not come again."""
+        if message_id not in self._answered:
+            self._answered.put(message_id, None)
 
     def _encode(self, message_id: str, error: RPCError) -> tuple[list[Any], str]:
         """A CALLERROR and its text, without what the application put into `error` and cannot be sent."""

@@ -110,7 +110,7 @@ STATES: MappingProxyType[Phase, State] = MappingProxyType(
 
 TAKES_CALLS: frozenset[State] = frozenset({State.CONNECTING, State.OPEN})
 """When a call is sent or queued; otherwise it is refused (features C30)."""
-TALKING: frozenset[Phase] = frozenset({Phase.OPEN, Phase.DRAINING})
+TALKING = (Phase.OPEN, Phase.DRAINING)  # no set: an Enum is hashed in Python
 """When messages of the peer are heard."""
 
 _ALWAYS: frozenset[type] = frozenset(

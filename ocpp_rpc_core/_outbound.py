@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal, final
 
 from . import _codec
@@ -18,18 +19,17 @@ from .notices import CallErrorEvent, CallEvent, CallResultEvent, LateReply, Resp
 
 Request = CallRequested | SendRequested | RawSendRequested
 Ending = Literal["timeout", "cancelled"]
+Written = tuple[str | bytes, str, list[Any] | None]
+"""A request as it looks on the wire, its message id, and its elements or None when the application gave the text."""
 
 
 @final
 @dataclass(slots=True)
 class _Letter:
-    """A request as it looks on the wire."""
+    """A request that waits, written down already."""
 
     request: Request
-    text: str | bytes
-    message_id: str = ""
-    payload: list[Any] | None = None
-    """The message, or None when the application gave the text itself."""
+    written: Written
 
 
 @final
@@ -75,12 +75,12 @@ class Outbound:
         """Send what was queued: what needs no answer first, then calls as far as the window allows."""
         unwritten, self._unwritten = self._unwritten, OrderedDict()
         for request in unwritten.values():
-            if letter := self._write_down(request, out):
-                self._queue[request.token] = letter
+            if written := self._write_down(request, out):
+                self._queue[request.token] = _Letter(request, written)
         for token, letter in list(self._queue.items()):
             if not isinstance(letter.request, CallRequested):
                 del self._queue[token]
-                self._post(letter, out)
+                self._post(letter.request, letter.written, out)
         self.pump(now, out)
 
     def lost(self, reason: str, *, final: bool, out: Out) -> None:
@@ -103,17 +103,19 @@ class Outbound:
 
     def request(self, request: Request, now: float, out: Out) -> None:
         """Take on a call, a SEND or a raw message."""
-        if not self._context.settled:
+        context = self._context
+        if not context.settled:
             self._unwritten[request.token] = request
             self._check_room(self._unwritten, request, out)
-        elif letter := self._write_down(request, out):
-            if self._context.talking and not isinstance(request, CallRequested):
-                self._post(letter, out)
+        elif written := self._write_down(request, out):
+            is_call = isinstance(request, CallRequested)
+            if not context.talking or (is_call and (self._queue or not self._has_room)):
+                self._queue[request.token] = _Letter(request, written)
+                self._check_room(self._queue, request, out)
+            elif isinstance(request, CallRequested):
+                self._call(request, written, now, out)
             else:
-                self._queue[request.token] = letter
-                self.pump(now, out)
-                if self._queue:
-                    self._check_room(self._queue, request, out)
+                self._post(request, written, out)
 
     def _check_room(self, queue: OrderedDict[int, Any], request: Request, out: Out) -> None:
         """Refuse a request for which there is no room in the queue."""
@@ -130,70 +132,76 @@ class Outbound:
         if (message_id := self._ids.get(token)) is not None:
             self._pending[message_id].wanted = False
 
+    @property
+    def _has_room(self) -> bool:
+        """Whether one more call may be unanswered."""
+        return len(self._pending) < self._context.options.call_concurrency
+
     def pump(self, now: float, out: Out) -> None:
         """Send queued calls while there is room in the window."""
-        context = self._context
-        while context.talking and self._queue and len(self._pending) < context.options.call_concurrency:
-            token, letter = self._queue.popitem(last=False)
-            call, message_id = letter.request, letter.message_id
-            if message_id in self._pending:
-                out.append(RejectCall(token, ValueError(f"a call with the message id {message_id} is under way")))
-            elif isinstance(call, CallRequested) and not call.no_reply:
-                timeout = context.options.call_timeout if call.timeout is None else call.timeout
-                self._pending[message_id] = _InFlight(call, message_id, timeout)
-                self._ids[token] = message_id
-                self.deadlines.set(message_id, timeout, now)
-                self._announce(letter, out)
-                context.send(letter.text, out)
-            else:
-                self._post(letter, out)
+        while self._queue and self._context.talking and self._has_room:
+            _, letter = self._queue.popitem(last=False)
+            assert isinstance(letter.request, CallRequested)  # the others do not wait while we talk
+            self._call(letter.request, letter.written, now, out)
 
-    def _post(self, letter: _Letter, out: Out) -> None:
+    def _call(self, call: CallRequested, written: Written, now: float, out: Out) -> None:
+        """Send what has an answer, unless that is not wanted."""
+        if call.no_reply:
+            self._post(call, written, out)
+            return
+        token, (_, message_id, _) = call.token, written
+        if message_id in self._pending:
+            out.append(RejectCall(token, _in_use(message_id)))
+            return
+        timeout = self._context.options.call_timeout if call.timeout is None else call.timeout
+        self._pending[message_id] = _InFlight(call, message_id, timeout)
+        self._ids[token] = message_id
+        self.deadlines.set(message_id, timeout, now)
+        self._send(written, out)
+
+    def _post(self, request: Request, written: Written, out: Out) -> None:
         """Send what has no answer."""
-        self._announce(letter, out)
-        self._context.send(letter.text, out)
-        out.append(ResolveCall(letter.request.token, None))
+        self._send(written, out)
+        out.append(ResolveCall(request.token, None))
 
-    def _announce(self, letter: _Letter, out: Out) -> None:
-        if letter.payload is not None and CallEvent in self._context.wanted:
-            self._context.report(CallEvent(letter.message_id, outbound=True, payload=letter.payload), out)
+    def _send(self, written: Written, out: Out) -> None:
+        text, message_id, payload = written
+        if payload is not None and CallEvent in self._context.wanted:
+            self._context.report(CallEvent(message_id, outbound=True, payload=payload), out)
+        self._context.send(text, out)
 
-    def _write_down(self, request: Request, out: Out) -> _Letter | None:
+    def _write_down(self, request: Request, out: Out) -> Written | None:
         """Validate and encode; what fails never leaves (features E4)."""
         try:
-            return self._letter(request, out)
+            return self._written(request, out)
         except Exception as error:  # noqa: BLE001 - to read the application's objects may run its code
             out.append(RejectCall(request.token, error))
             return None
 
-    def _letter(self, request: Request, out: Out) -> _Letter:
+    def _written(self, request: Request, out: Out) -> Written:
         if isinstance(request, RawSendRequested):
             if isinstance(request.message, str):
                 request.message.encode()  # a lone surrogate would fail in the WebSocket
-            return _Letter(request, request.message)
-        context, method = self._context, request.method
-        params = {} if request.params is None and context.dialect.empty_for_null else request.params
-        message_id: object = context.options.message_id() if request.message_id is None else request.message_id
-        limit = context.dialect.max_message_id
-        if not isinstance(message_id, str) or (limit is not None and not 0 < len(message_id) <= limit):  # rule 9
-            size = "" if limit is None else f" of 1 to {limit} characters"
+            return request.message, "", None
+        context, dialect, method = self._context, self._context.dialect, request.method
+        params = {} if request.params is None and dialect.empty_for_null else request.params
+        message_id: object = request.message_id
+        if message_id is None:
+            message_id = context.options.message_id()
+        elif message_id in self._pending:  # two messages under way cannot have the same id (rules 10, 11)
+            raise _in_use(message_id)
+        limit = dialect.max_message_id
+        if not isinstance(message_id, str) or not (0 < len(message_id) <= limit or limit == inf):  # rule 9
+            size = "" if limit == inf else f" of 1 to {limit} characters"
             raise ValueError(f"the message id {message_id!r} is no string{size}")
         if isinstance(request, CallRequested):
-            if request.message_id is not None:
-                self._check_unused(message_id)
             kind, payload = CALL, _codec.call(message_id, method, params)
-        elif SEND in context.dialect.message_types:
-            self._check_unused(message_id)
+        elif SEND in dialect.message_types:
             kind, payload = SEND, _codec.send(message_id, method, params)
         else:
             raise RPCFrameworkError(f"there is no SEND in {context.protocol or 'this subprotocol'}, only in ocpp2.1")
         context.validate(kind, message_id, method, params, outbound=True, out=out)
-        return _Letter(request, _codec.encode(payload), message_id, payload)
-
-    def _check_unused(self, message_id: str) -> None:
-        """Two messages under way cannot have the same id (rules 10, 11)."""
-        if message_id in self._pending:
-            raise ValueError(f"a call with the message id {message_id} is under way")
+        return _codec.encode(payload), message_id, payload
 
     # --- The peer and the clock -----------------------------------------------
 
@@ -203,8 +211,12 @@ class Outbound:
         if flight is None or not flight.wanted:
             return self._late(message, flight, now, out)
         context, call, result = self._context, flight.call, message.result
-        if (error := self._judge(flight, result, out)) is not None:
-            self._fail(flight, error, out)
+        try:
+            context.validate(
+                CALLRESULT, flight.message_id, call.method, call.params, result, outbound=False, out=out
+            )
+        except RPCError as error:
+            self._refuse(flight, error, out)
         else:
             if CallResultEvent in context.wanted:
                 notice = CallResultEvent(
@@ -212,7 +224,8 @@ class Outbound:
                 )
                 context.report(notice, out)
             out.append(ResolveCall(call.token, result))
-        self.pump(now, out)
+        if self._queue:
+            self.pump(now, out)
         return True
 
     def error(self, message: _codec.CallError, now: float, out: Out) -> bool:
@@ -261,18 +274,14 @@ class Outbound:
             self.deadlines.clear(message_id, flight.timeout)
         return flight
 
-    def _judge(self, flight: _InFlight, result: Any, out: Out) -> RPCError | None:
-        """What strict mode says about a result; on 2.1 the peer is told (rule 17)."""
-        context, call, message_id = self._context, flight.call, flight.message_id
-        try:
-            context.validate(CALLRESULT, message_id, call.method, call.params, result, outbound=False, out=out)
-        except RPCError as error:
-            if CALLRESULTERROR in context.dialect.message_types:
-                refusal = _codec.call_result_error(message_id, error, context.dialect)
-                context.report(ResponseEvent(outbound=True, payload=refusal), out)
-                context.send(_codec.encode(refusal), out)
-            return error
-        return None
+    def _refuse(self, flight: _InFlight, error: RPCError, out: Out) -> None:
+        """Strict mode refuses the result; on 2.1 the peer is told (rule 17)."""
+        context = self._context
+        if CALLRESULTERROR in context.dialect.message_types:
+            refusal = _codec.call_result_error(flight.message_id, error, context.dialect)
+            context.report(ResponseEvent(outbound=True, payload=refusal), out)
+            context.send(_codec.encode(refusal), out)
+        self._fail(flight, error, out)
 
     def _fail(self, flight: _InFlight, error: RPCError, out: Out) -> None:
         call, error.message_id = flight.call, flight.message_id
@@ -280,3 +289,7 @@ class Outbound:
         self._context.report(notice, out)
         if flight.wanted:
             out.append(RejectCall(call.token, error))
+
+
+def _in_use(message_id: object) -> ValueError:
+    return ValueError(f"a call with the message id {message_id} is under way")

@@ -35,14 +35,15 @@ class Pace:
     """The deadlines of one open connection, and the pong for a peer that pings but does not read."""
 
     __slots__ = (
-        *("_begun_by", "_defers", "_keepalive", "_limits", "_pong", "_unwritten", "_written_by"),
-        *("deadline", "is_watching"),
+        *("_begun_by", "_keepalive", "_limits", "_pong", "_unwritten", "_written_by"),
+        *("deadline", "defers", "is_watching"),
     )
 
     def __init__(self, limits: Limits, ping_interval: float, *, defer: bool) -> None:
         self._limits = limits
         self._keepalive = KeepAlive(ping_interval, defer=defer)
-        self._defers = defer
+        self.defers = defer
+        """Whether it matters that something is heard."""
         self.is_watching = False
         """Whether a message that has begun must end in time."""
         self._written_by = self._begun_by = inf
@@ -70,7 +71,7 @@ class Pace:
 
     def reconfigure(self, limits: Limits, ping_interval: float, *, defer: bool, now: float, running: bool) -> None:
         """Take new options; a changed interval counts from now, limits from the next deadline on."""
-        self._limits, self._defers = limits, defer
+        self._limits, self.defers = limits, defer
         self._keepalive.reconfigure(ping_interval, defer=defer, now=now, running=running)
         self._update()
 
@@ -78,7 +79,7 @@ class Pace:
 
     def heard(self, now: float) -> None:
         """It sent something."""
-        if self._defers:
+        if self.defers:
             self._keepalive.heard(now)
             self._update()
 

@@ -68,16 +68,19 @@ class Lanes(Generic[K]):
         lane = self._lanes[timeout]
         at = lane.pop(key)
         if not lane:
+            if len(self._lanes) == 1:  # kept: the next call will have the same timeout, as nearly all have
+                self.next = None
+                return
             del self._lanes[timeout]
         if at == self.next:
-            self.next = self._earliest() if self._lanes else None
+            self.next = self._earliest()
 
     def clear_all(self) -> None:
         self._lanes.clear()
         self.next = None
 
-    def _earliest(self) -> float:
-        return min(next(iter(lane.values())) for lane in self._lanes.values())
+    def _earliest(self) -> float | None:
+        return min((next(iter(lane.values())) for lane in self._lanes.values() if lane), default=None)
 
     def pop_due(self, now: float) -> list[K]:
         """The keys whose deadline has come, earliest first; they are cleared."""

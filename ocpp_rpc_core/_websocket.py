@@ -12,14 +12,7 @@ from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opc
 
 from ocpp_rpc_core import _frames
 from ocpp_rpc_core._deflate import Deflate
-
-
-@final
-@dataclass(slots=True)
-class Message:
-    """One whole message, text (`str`) or binary (`bytes`), its fragments joined and inflated."""
-
-    data: str | bytes
+from ocpp_rpc_core._frames import encode, mask
 
 
 @final
@@ -66,8 +59,11 @@ class Failed:
     reply: bytes
 
 
-Signal = Message | PingReceived | PongReceived | CloseReceived | Failed
-"""What the bytes of a peer can mean."""
+Signal = str | bytes | PingReceived | PongReceived | CloseReceived | Failed
+"""What the bytes of a peer can mean.
+
+`str` or `bytes` is one whole message, text or binary, its fragments joined and inflated.
+"""
 
 
 class _State(enum.Enum):
@@ -172,7 +168,7 @@ class WebSocket:
                 end = position + self._missing
             elif (plain := self._plain_text(data, position)) is not None:
                 text, position = plain
-                yield Message(text)
+                yield text
                 continue
             else:
                 extent = _frames.extent(data, position)
@@ -207,7 +203,7 @@ class WebSocket:
         try:
             if self._client:
                 return data[payload:end].decode(), end
-            return _frames.mask(data[payload:end], data[payload - 4 : payload]).decode(), end
+            return mask(data[payload:end], data[payload - 4 : payload]).decode(), end
         except UnicodeDecodeError:
             return None
 
@@ -238,7 +234,7 @@ class WebSocket:
             extensions.append(self._deflate.inflater(self._max_size))
         return Connection(ConnectionType.CLIENT if self._client else ConnectionType.SERVER, extensions)
 
-    def _gather(self, event: TextMessage | BytesMessage) -> Iterator[Message]:
+    def _gather(self, event: TextMessage | BytesMessage) -> Iterator[str | bytes]:
         """The message, once its last piece is here."""
         if self._message is None:
             self._message = bytearray()
@@ -246,7 +242,7 @@ class WebSocket:
         self._message += event.data.encode() if isinstance(event, TextMessage) else event.data
         if event.message_finished:
             message, self._message = self._message, None
-            yield Message(message.decode() if isinstance(event, TextMessage) else bytes(message))
+            yield message.decode() if isinstance(event, TextMessage) else bytes(message)
 
     def _end(self, event: CloseConnection, *, failed: bool) -> CloseReceived | Failed:
         """The last signal.  wsproto tells of a failure in the words of a close frame, and then stays open."""
@@ -262,7 +258,10 @@ class WebSocket:
 
     def text(self, text: str) -> bytes:
         """The frame of a text message.  Raises `UnicodeEncodeError` if `text` has lone surrogates."""
-        return self._data_frame(_frames.TEXT, text.encode())
+        payload = text.encode()
+        if self._deflate is not None:
+            return self._data_frame(_frames.TEXT, payload)
+        return encode(_frames.TEXT, payload, self._random_bytes(4) if self._client else None)
 
     def binary(self, data: bytes) -> bytes:
         """The frame of a binary message."""
@@ -297,4 +296,4 @@ class WebSocket:
         return self._frame(first | _frames.COMPRESSED, packed)
 
     def _frame(self, first: int, payload: bytes) -> bytes:
-        return _frames.encode(first, payload, self._random_bytes(4) if self._client else None)
+        return encode(first, payload, self._random_bytes(4) if self._client else None)

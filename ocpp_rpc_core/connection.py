@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import assert_never, cast, final
+from typing import Any, assert_never, cast, final
 
 from . import _opening as o, _websocket as ws, actions as a, events as e, notices as n
 from ._course import Course
@@ -85,7 +85,7 @@ class Connection(Course):
         if now < self._now:
             raise LocalProtocolError(f"the time went back from {self._now} to {now}")
         self._now = now
-        self._out = []
+        self._out = out = list[Any]()
         kind = type(event)
         if (react := self._heard.get(kind)) is not None:
             react(self, event, now)
@@ -96,14 +96,14 @@ class Connection(Course):
         elif kind in MISTAKES[self._phase]:
             raise LocalProtocolError(f"{kind.__name__} cannot happen while the connection is {self._phase.name}")
         elif kind is e.TransportOpened:  # nobody wants it any more
-            self._out.append(a.AbortTransport())
-        return cast("list[a.Action]", self._out)
+            out.append(a.AbortTransport())
+        return out
 
     # --- What each event leads to ---------------------------------------------
 
     def _request(self, event: e.CallRequested | e.SendRequested | e.RawSendRequested, now: float) -> None:
         if self._phase is Phase.OPEN or self.state in TAKES_CALLS:
-            self._session.react(event, now, self._out)
+            self._session.request(event, now, self._out)
         else:
             error = NotConnected(f"nothing can be sent while the connection is {self.state.name}")
             self._out.append(a.RejectCall(event.token, error))
@@ -199,7 +199,8 @@ class Connection(Course):
 
     def _receive(self, event: e.BytesReceived, now: float) -> None:
         if self._websocket is not None:
-            self._pace.heard(now)
+            if self._pace.defers:
+                self._pace.heard(now)
             self._receive_frames(self._websocket, event.data, now)
         else:
             assert self._opening is not None
@@ -217,9 +218,9 @@ class Connection(Course):
             if self._pace.is_watching and not websocket.within_message:
                 self._pace.ended()  # what is left over may be the beginning of another
             match signal:
-                case ws.Message(message):
+                case str() | bytes():
                     if self._phase in TALKING:  # else it comes too late
-                        self._receive_message(message, now)
+                        self._receive_message(signal, now)
                 case ws.PingReceived(reply):
                     if pong := self._pace.ping(reply):
                         self._out.append(a.SendBytes(pong))
@@ -272,9 +273,10 @@ class Connection(Course):
     _reactions = _by_phase(  # a ladder of comparisons would cost more than most reactions
         {
             **dict.fromkeys(
-                (e.HandlerReturned, e.HandlerRaised, e.HandlerDeclined, e.HandlerReplied, e.HandlersReady),
-                lambda self, event, now: self._tell_session(event, now),
+                (e.HandlerReturned, e.HandlerRaised, e.HandlerDeclined, e.HandlerReplied),
+                lambda self, event, _: self._session.answer(event, self._out),
             ),
+            e.HandlersReady: lambda self, event, now: self._tell_session(event, now),
             **dict.fromkeys((e.CallRequested, e.SendRequested, e.RawSendRequested), _request),
             **dict.fromkeys((e.ConnectRequested, e.ConnectCancelled), _connect),
             **dict.fromkeys((e.UpgradeAccepted, e.UpgradeRejected, e.UpgradeCrashed), _decided),

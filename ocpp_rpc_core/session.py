@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from typing import Any, ClassVar, assert_never, cast, final
+from typing import Any, ClassVar, cast, final
 
 from . import _codec, events as e, notices
 from ._context import Context, Everything, Line
@@ -78,10 +78,23 @@ class Session:
 
     def receive(self, data: str | bytes, now: float, out: Out) -> None:
         """As `TextReceived`: one whole message."""
-        if data and self._context.talking:  # some charge points send empty messages (features C29)
+        context = self._context
+        if data and context.talking:  # some charge points send empty messages (features C29)
             self._receive(data, now, out)
-            if self._context.waiting or self.paused:
+            if context.waiting or self.paused:
                 self._regulate(out)
+
+    def request(self, event: e.CallRequested | e.SendRequested | e.RawSendRequested, now: float, out: Out) -> None:
+        """As `react`, without looking it up."""
+        self._request(event, now, out)
+        if self._context.waiting or self.paused:
+            self._regulate(out)
+
+    def answer(self, event: e.HandlerAnswer | e.HandlerReplied, out: Out) -> None:
+        """As `react`, without looking it up."""
+        self._inbound.answer(event, out)
+        if self._context.waiting or self.paused:
+            self._regulate(out)
 
     def drain(self) -> list[SessionAction]:
         """Refuse new calls from both sides; the session is `idle` when those under way have ended.
@@ -90,7 +103,7 @@ class Session:
         """
         out: Out = []
         if self._context.talking:
-            self._context.line = Line.DRAINING
+            self._context.turn(Line.DRAINING)
             self._inbound.ready(out)
         else:
             self._lose("the session is closing", final=True, out=out)
@@ -124,7 +137,7 @@ class Session:
             out.append(PauseReading() if self.paused else ResumeReading())
 
     def _lose(self, reason: str, *, final: bool, out: Out) -> None:
-        self._context.line = Line.ENDED if final else Line.WAITING
+        self._context.turn(Line.ENDED if final else Line.WAITING)
         self._inbound.lost(out)
         self._outbound.lost(reason, final=final, out=out)
         if self.paused:
@@ -134,7 +147,7 @@ class Session:
         if self._context.talking:
             raise LocalProtocolError("the session is open already")
         self._bad_messages = 0
-        self._context.line = Line.OPEN
+        self._context.turn(Line.OPEN)
         self._context.settle(event.protocol)
         self._outbound.opened(now, out)
 
@@ -143,48 +156,48 @@ class Session:
             error = NotConnected("the connection is closing and takes no new calls")
             out.append(RejectCall(event.token, error))
             return
-        if isinstance(event, e.CallRequested):
+        if self._inbound.holding and isinstance(event, e.CallRequested):
             self._inbound.ready(out)  # an application that calls is ready to be called (features S12)
         self._outbound.request(event, now, out)
 
     def _receive(self, data: str | bytes, now: float, out: Out) -> None:
         context = self._context
-        if notices.MessageEvent in context.wanted:
+        wanted = context.wanted
+        if notices.MessageEvent in wanted:
             context.report(notices.MessageEvent(data, outbound=False), out)
         try:
             message = _codec.decode(data, context.dialect, context.options.limits)
-            match message:
-                case _codec.CallResult() | _codec.CallError():
-                    self._receive_response(message, now, out)
-                case _codec.Call() | _codec.Send():
-                    if notices.CallEvent in context.wanted:
-                        call = notices.CallEvent(message.message_id, outbound=False, payload=message.raw)
-                        context.report(call, out)
-                    self._inbound.receive(message, len(data), out)
-                case _codec.CallResultError(message_id, error):
+            if isinstance(message, _codec.Call | _codec.Send):
+                if notices.CallEvent in wanted:
+                    call = notices.CallEvent(message.message_id, outbound=False, payload=message.raw)
+                    context.report(call, out)
+                self._inbound.receive(message, len(data), out)
+            else:
+                if notices.ResponseEvent in wanted:
                     context.report(notices.ResponseEvent(outbound=False, payload=message.raw), out)
-                    method = self._inbound.refused(message_id)
-                    if method is None:
-                        raise _unasked("the CALLRESULTERROR refuses no result of ours", message_id, error)
-                    context.report(notices.ResultRefused(message_id, method, error), out)
-                case _:
-                    assert_never(message)
+                self._receive_response(message, now, out)
         except _codec.Undecodable as bad:
             self._receive_bad(data, bad, now, out)
         else:
             self._bad_messages = 0
 
-    def _receive_response(self, message: _codec.CallResult | _codec.CallError, now: float, out: Out) -> None:
+    def _receive_response(
+        self, message: _codec.CallResult | _codec.CallError | _codec.CallResultError, now: float, out: Out
+    ) -> None:
         message_id = message.message_id
-        if notices.ResponseEvent in self._context.wanted:
-            self._context.report(notices.ResponseEvent(outbound=False, payload=message.raw), out)
         if isinstance(message, _codec.CallResult):
             if not self._outbound.result(message, now, out):
                 details = {"message_id": message_id, "result": message.result}
                 error = RPCFrameworkError("the CALLRESULT answers no call of ours", details)
                 raise _codec.Undecodable(error, None)  # features C31
-        elif not self._outbound.error(message, now, out):
-            raise _unasked("the CALLERROR answers no call of ours", message_id, message.error)
+        elif isinstance(message, _codec.CallError):
+            if not self._outbound.error(message, now, out):
+                raise _unasked("the CALLERROR answers no call of ours", message_id, message.error)
+        else:
+            method = self._inbound.refused(message_id)
+            if method is None:
+                raise _unasked("the CALLRESULTERROR refuses no result of ours", message_id, message.error)
+            self._context.report(notices.ResultRefused(message_id, method, message.error), out)
 
     def _receive_bad(self, data: str | bytes, bad: _codec.Undecodable, now: float, out: Out) -> None:
         context, error = self._context, bad.error
@@ -195,7 +208,7 @@ class Session:
         for limit in filter(None, (bad.limit, "max_bad_messages" if closing else "")):
             context.exceeded(limit, out)
         if closing:
-            context.line = Line.ENDED  # so that the next call is not sent in vain
+            context.turn(Line.ENDED)  # so that the next call is not sent in vain
         if bad.settles is not None:
             self._outbound.broken(bad.settles, error, now, out)
         if closing:
