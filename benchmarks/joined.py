@@ -49,10 +49,18 @@ class Joined:
         assert self.client.protocol == protocol
 
     def call(self, method: str, params: Any) -> Any:
-        """One call, there and back."""
-        token = next(self.tokens)
-        self.tell(self.client, e.CallRequested(token, method, params))
-        return self.outcomes.pop(token)
+        """One call, there and back, which is all that happens."""
+        client, server, now = self.client, self.server, self.now
+        self.now += 4e-6
+        (sent,) = client.handle(e.CallRequested(next(self.tokens), method, params), now + 1e-6)
+        assert type(sent) is a.SendBytes
+        (start,) = server.handle(e.BytesReceived(sent.data), now + 2e-6)
+        assert type(start) is a.StartHandler
+        (sent,) = server.handle(e.HandlerReturned(start.request_id, RESULTS[start.method]), now + 3e-6)
+        assert type(sent) is a.SendBytes
+        (outcome,) = client.handle(e.BytesReceived(sent.data), now + 4e-6)
+        assert type(outcome) is a.ResolveCall
+        return outcome.result
 
     def tell(self, connection: Connection, event: e.Event) -> None:
         """Feed an event, do what is asked for, and what comes of it at the other end."""

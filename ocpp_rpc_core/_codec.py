@@ -110,7 +110,14 @@ def decode(data: str | bytes, dialect: Dialect, limits: Limits = DEFAULT_LIMITS)
     Raises:
         Undecodable: it is not one.
     """
-    frame = _read_array(data, limits)
+    try:
+        frame = _json.read(data if isinstance(data, str) else data.decode(), limits)
+    except _json.BeyondLimit as beyond:
+        raise Undecodable(RPCFrameworkError(_PROBLEMS[beyond.limit]), UNREADABLE_ID, limit=beyond.limit) from None
+    except ValueError:
+        raise Undecodable(RPCFrameworkError("the message is not valid JSON"), UNREADABLE_ID) from None
+    if not isinstance(frame, list):
+        raise Undecodable(RPCFrameworkError("the message must be a JSON array"), UNREADABLE_ID)
     size = len(frame)
     if size > 2 and type(frame[1]) is str and len(frame[1]) <= dialect.max_message_id:  # the usual, at once
         kind = frame[0]
@@ -142,18 +149,6 @@ def _decode(frame: list[Any], dialect: Dialect, limits: Limits) -> Message:
     if kind in (CALL, SEND):
         return _decode_request(kind, message_id, frame, dialect, limits)
     return _decode_response(kind, message_id, frame, dialect)
-
-
-def _read_array(data: str | bytes, limits: Limits) -> list[Any]:
-    try:
-        frame = _json.read(data if isinstance(data, str) else data.decode(), limits)
-    except _json.BeyondLimit as beyond:
-        raise Undecodable(RPCFrameworkError(_PROBLEMS[beyond.limit]), UNREADABLE_ID, limit=beyond.limit) from None
-    except ValueError:
-        raise Undecodable(RPCFrameworkError("the message is not valid JSON"), UNREADABLE_ID) from None
-    if not isinstance(frame, list):
-        raise Undecodable(RPCFrameworkError("the message must be a JSON array"), UNREADABLE_ID)
-    return frame
 
 
 def _decode_request(kind: int, message_id: str, frame: list[Any], dialect: Dialect, limits: Limits) -> Call | Send:

@@ -113,10 +113,10 @@ class Context:
                 validator.validate_request(method, params)
             else:
                 validator.validate_send(method, params)
-        except RPCError as found:
+        except RPCError:
             is_call = kind != CALLRESULT
             if is_call and not (outbound or validator.knows(method)):
-                found = RPCNotImplementedError(f"the method is not known in {validator.subprotocol}")  # noqa: PLW2901
+                found = RPCNotImplementedError(f"the method is not known in {validator.subprotocol}")
             error = create_rpc_error(self.dialect.spell(found.code), found.message, found.details)
             failure = StrictValidationFailure(
                 error, message_id, method, params, result, outbound=outbound, is_call=is_call

@@ -137,7 +137,7 @@ class Inbound:
         elif answer is not event:
             return
         else:
-            self._replied.remove(request_id)
+            self._replied.discard(request_id)
         del self._running[request_id]
         self._message_ids.remove(request.message_id)
         if not is_call and self._context.refuses_repeats:
@@ -184,9 +184,7 @@ class Inbound:
             # The id of what was not served may be that of another request, which has yet to be answered.
             if context.refuses_repeats and (served or message_id not in self._message_ids):
                 self._use_up(message_id)
-        notice = CallErrorEvent(
-            message_id, outbound=False, method=request.method, params=request.params, error=error
-        )
+        notice = CallErrorEvent(message_id, outbound=False, method=request.method, params=request.params, error=error)
         context.report(notice, out)
 
     def _use_up(self, message_id: str) -> None:

@@ -33,13 +33,15 @@ def read(text: str, limits: Limits) -> object:
     except RecursionError:
         raise BeyondLimit("json_depth") from None
     depth = limits.json_depth  # each level takes two characters
-    if len(text) > 2 * depth and _may_be_deeper(text, depth) and _is_deeper(value, depth):
+    if len(text) <= 2 * depth or text.count("{") + text.count("[") <= depth:  # nearly always
+        return value
+    if _may_be_deeper(text, depth) and _is_deeper(value, depth):
         raise BeyondLimit("json_depth")
     return value
 
 
 def _may_be_deeper(text: str, depth: float) -> bool:
-    """Whether nesting deeper than `depth` cannot be ruled out at a glance, as it can for nearly every message.
+    """Whether nesting deeper than `depth` cannot be ruled out at a glance.
 
     Where it is deepest, more than `depth` brackets were opened before and as many are closed after.
     """

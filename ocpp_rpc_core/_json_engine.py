@@ -20,6 +20,8 @@ _LARGE = b"0e000"
 """An exponent of at least two digits and a sign, or three: what is without is below 1e100 times its digits."""
 _EXPONENT = 3
 """Characters of an exponent that is not large."""
+_SHORT = 400
+"""Characters that are read before they are looked at."""
 _RUN = 19
 """Digits that orjson may make a float of, because the integer has more than 64 bits."""
 
@@ -44,21 +46,25 @@ def _standard_reader(max_digits: float) -> Callable[[str], Any]:
         number = float(digits)
         return _refuse(digits) if number - number else number  # infinity less infinity is no number, and true
 
-    careful = json.JSONDecoder(parse_int=integer, parse_float=real, parse_constant=_refuse).decode
-    decode_prefix = json.JSONDecoder(parse_constant=_refuse).raw_decode
+    careful: Any = json.JSONDecoder(parse_int=integer, parse_float=real, parse_constant=_refuse)
+    quick: Any = json.JSONDecoder(parse_constant=_refuse)
+    scan_carefully, scan_quickly = careful.scan_once, quick.scan_once  # what `decode` calls in the end
     too_long = _too_long(max_digits)
 
     def read(text: str) -> Any:
-        if text.startswith("["):  # nearly always; `decode` looks for white space around it, which takes as long again
-            try:
-                glance = text.encode().translate(_GLANCE)
-            except UnicodeEncodeError:  # lone surrogates
-                return careful(text)
+        scan = scan_carefully
+        if len(text) > _SHORT:
+            glance = text.encode(errors="replace").translate(_GLANCE)
             if too_long not in glance and _LARGE not in glance:
-                value, end = decode_prefix(text)
-                if end == len(text):
-                    return value
-        return careful(text)
+                scan = scan_quickly
+        if text.startswith("["):  # nearly always; `decode` looks for white space around it
+            try:
+                value, end = scan(text, 0)
+            except StopIteration:  # it is wrong: `decode` says where
+                end = -1
+            if end == len(text):
+                return value
+        return careful.decode(text)
 
     return read
 

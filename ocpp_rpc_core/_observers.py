@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Container, Generator
 from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar, final, get_args
 
@@ -16,15 +16,17 @@ Callback = Callable[[Any], object]
 
 @final
 class Observers:
-    """Callbacks by notice type; also the container of the types that somebody wants to hear."""
+    """Callbacks by notice type."""
 
     __slots__ = ("_callbacks",)
 
     def __init__(self) -> None:
-        self._callbacks: dict[object, list[Callback]] = {}
+        self._callbacks: dict[Any, list[Callback]] = {}
 
-    def __contains__(self, kind: object) -> bool:
-        return kind in self._callbacks
+    @property
+    def wanted(self) -> Container[type[Notice]]:
+        """The types that somebody wants to hear, now and later; asked for with every message, so it is no copy."""
+        return self._callbacks.keys()
 
     def tell(self, notice: Notice) -> list[Exception]:
         """Call everyone who wants to hear this, in the order they were added; return what they raised."""

@@ -212,9 +212,7 @@ class Outbound:
             return self._late(message, flight, now, out)
         context, call, result = self._context, flight.call, message.result
         try:
-            context.validate(
-                CALLRESULT, flight.message_id, call.method, call.params, result, outbound=False, out=out
-            )
+            context.validate(CALLRESULT, flight.message_id, call.method, call.params, result, outbound=False, out=out)
         except RPCError as error:
             self._refuse(flight, error, out)
         else:

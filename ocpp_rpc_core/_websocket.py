@@ -77,6 +77,7 @@ class _State(enum.Enum):
     """The peer's came, or it failed: nothing more is read."""
 
 
+_CLOSED: Final = _State.CLOSED  # a member of an Enum is slow to look up
 # Our words where wsproto's depend on how TCP cut the bytes, or say little.
 _REASONS: Final[dict[int, str]] = {
     1007: "the payload cannot be decoded",
@@ -163,7 +164,7 @@ class WebSocket:
         if self._head:
             data, self._head = self._head + data, b""
         position, size = 0, len(data)
-        while position < size and self._state is not _State.CLOSED:
+        while position < size and self._state is not _CLOSED:
             if self._missing:
                 end = position + self._missing
             elif (plain := self._plain_text(data, position)) is not None:

@@ -20,6 +20,7 @@ def _by_phase(reactions: Mapping[type, Reaction]) -> Mapping[Phase, Mapping[type
     return MappingProxyType({phase: {kind: reactions[kind] for kind in kinds} for phase, kinds in HEARD.items()})
 
 
+_OPEN, _DRAINING = TALKING  # a member of an Enum is slow to look up
 _LIMITS = {1008: "fragments", 1009: "max_message_size"}
 """The limit that a failure of the WebSocket with this code is about."""
 
@@ -91,7 +92,7 @@ class Connection(Course):
             react(self, event, now)
             if self._session.paused is not self._was_paused:
                 self._pause(now)
-            if self._phase is Phase.DRAINING and self._session.idle:
+            if self._phase is _DRAINING and self._session.idle:
                 self._say_goodbye(now)
         elif kind in MISTAKES[self._phase]:
             raise LocalProtocolError(f"{kind.__name__} cannot happen while the connection is {self._phase.name}")
@@ -102,7 +103,7 @@ class Connection(Course):
     # --- What each event leads to ---------------------------------------------
 
     def _request(self, event: e.CallRequested | e.SendRequested | e.RawSendRequested, now: float) -> None:
-        if self._phase is Phase.OPEN or self.state in TAKES_CALLS:
+        if self._phase is _OPEN or self.state in TAKES_CALLS:
             self._session.request(event, now, self._out)
         else:
             error = NotConnected(f"nothing can be sent while the connection is {self.state.name}")
@@ -206,30 +207,27 @@ class Connection(Course):
             assert self._opening is not None
             self._follow(self._opening.receive(event.data), now)
 
-    def _receive_message(self, message: str | bytes, now: float) -> None:
-        out = self._out
-        self._session.receive(message, now, out)
-        if out and type(wish := out[-1]) is a.CloseSession:  # the last thing it says
-            del out[-1]
-            self._close(e.CloseRequested(wish.code, wish.reason), now)
-
     def _receive_frames(self, websocket: ws.WebSocket, data: bytes, now: float) -> None:
+        out = self._out
         for signal in websocket.receive(data):
             if self._pace.is_watching and not websocket.within_message:
                 self._pace.ended()  # what is left over may be the beginning of another
             match signal:
                 case str() | bytes():
                     if self._phase in TALKING:  # else it comes too late
-                        self._receive_message(signal, now)
+                        self._session.receive(signal, now, out)
+                        if out and type(wish := out[-1]) is a.CloseSession:  # the last thing it says
+                            del out[-1]
+                            self._close(e.CloseRequested(wish.code, wish.reason), now)
                 case ws.PingReceived(reply):
                     if pong := self._pace.ping(reply):
-                        self._out.append(a.SendBytes(pong))
+                        out.append(a.SendBytes(pong))
                 case ws.PongReceived():
                     if (rtt := self._pace.pong(now)) is not None:
                         self._report(n.PingEvent(rtt))
                 case ws.CloseReceived(code, reason, reply) | ws.Failed(code, reason, reply):
                     if reply:
-                        self._out.append(a.SendBytes(reply))
+                        out.append(a.SendBytes(reply))
                     broken = isinstance(signal, ws.Failed)
                     self._exceeded(_LIMITS.get(code, "") if broken else "")
                     self._finished(code, reason, now, linger=self._dialling is not None and not broken)

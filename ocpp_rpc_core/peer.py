@@ -125,7 +125,7 @@ class Peer(Handling, Observable):
     def __init__(self, options: ClientOptions | ServerOptions, parent: Router | None = None) -> None:
         Handling.__init__(self, parent)
         Observable.__init__(self)
-        self.connection = Connection(options, self._router, self._observers)
+        self.connection = Connection(options, self._router, self._observers.wanted)
         """The state machine behind it; only a driver may feed it."""
         self.feed: Callable[[e.Event], None] = self._too_early
         """Tells the connection; set by the driver."""
@@ -214,7 +214,7 @@ class ClientPeer(Peer):
 
     def _renew(self) -> None:
         """A closed connection is closed for good; the next one begins with the options as they are now."""
-        self.connection = Connection(self._options, self._router, self._observers)
+        self.connection = Connection(self._options, self._router, self._observers.wanted)
         self._connected_as = self._options.identity
 
     def reconfigure(self, **changes: Unpack[ClientChanges]) -> None:

@@ -79,19 +79,44 @@ class Session:
     def receive(self, data: str | bytes, now: float, out: Out) -> None:
         """As `TextReceived`: one whole message."""
         context = self._context
-        if data and context.talking:  # some charge points send empty messages (features C29)
-            self._receive(data, now, out)
-            if context.waiting or self.paused:
-                self._regulate(out)
+        if not (data and context.talking):  # some charge points send empty messages (features C29)
+            return
+        wanted = context.wanted
+        if notices.MessageEvent in wanted:
+            context.report(notices.MessageEvent(data, outbound=False), out)
+        try:
+            message = _codec.decode(data, context.dialect, context.options.limits)
+            if isinstance(message, _codec.Call | _codec.Send):
+                if notices.CallEvent in wanted:
+                    call = notices.CallEvent(message.message_id, outbound=False, payload=message.raw)
+                    context.report(call, out)
+                self._inbound.receive(message, len(data), out)
+            else:
+                if notices.ResponseEvent in wanted:
+                    context.report(notices.ResponseEvent(outbound=False, payload=message.raw), out)
+                self._receive_response(message, now, out)
+        except _codec.Undecodable as bad:
+            self._receive_bad(data, bad, now, out)
+        else:
+            self._bad_messages = 0
+        if context.waiting or self.paused:
+            self._regulate(out)
 
     def request(self, event: e.CallRequested | e.SendRequested | e.RawSendRequested, now: float, out: Out) -> None:
-        """As `react`, without looking it up."""
-        self._request(event, now, out)
-        if self._context.waiting or self.paused:
+        """As `react`, of what the application wants to send."""
+        context, inbound = self._context, self._inbound
+        if context.refusing:
+            error = NotConnected("the connection is closing and takes no new calls")
+            out.append(RejectCall(event.token, error))
+            return
+        if inbound.holding and isinstance(event, e.CallRequested):
+            inbound.ready(out)  # an application that calls is ready to be called (features S12)
+        self._outbound.request(event, now, out)
+        if context.waiting or self.paused:
             self._regulate(out)
 
     def answer(self, event: e.HandlerAnswer | e.HandlerReplied, out: Out) -> None:
-        """As `react`, without looking it up."""
+        """As `react`, of how a handler ended."""
         self._inbound.answer(event, out)
         if self._context.waiting or self.paused:
             self._regulate(out)
@@ -151,36 +176,6 @@ class Session:
         self._context.settle(event.protocol)
         self._outbound.opened(now, out)
 
-    def _request(self, event: e.CallRequested | e.SendRequested | e.RawSendRequested, now: float, out: Out) -> None:
-        if self._context.refusing:
-            error = NotConnected("the connection is closing and takes no new calls")
-            out.append(RejectCall(event.token, error))
-            return
-        if self._inbound.holding and isinstance(event, e.CallRequested):
-            self._inbound.ready(out)  # an application that calls is ready to be called (features S12)
-        self._outbound.request(event, now, out)
-
-    def _receive(self, data: str | bytes, now: float, out: Out) -> None:
-        context = self._context
-        wanted = context.wanted
-        if notices.MessageEvent in wanted:
-            context.report(notices.MessageEvent(data, outbound=False), out)
-        try:
-            message = _codec.decode(data, context.dialect, context.options.limits)
-            if isinstance(message, _codec.Call | _codec.Send):
-                if notices.CallEvent in wanted:
-                    call = notices.CallEvent(message.message_id, outbound=False, payload=message.raw)
-                    context.report(call, out)
-                self._inbound.receive(message, len(data), out)
-            else:
-                if notices.ResponseEvent in wanted:
-                    context.report(notices.ResponseEvent(outbound=False, payload=message.raw), out)
-                self._receive_response(message, now, out)
-        except _codec.Undecodable as bad:
-            self._receive_bad(data, bad, now, out)
-        else:
-            self._bad_messages = 0
-
     def _receive_response(
         self, message: _codec.CallResult | _codec.CallError | _codec.CallResultError, now: float, out: Out
     ) -> None:
@@ -223,7 +218,7 @@ class Session:
             (e.HandlerReturned, e.HandlerRaised, e.HandlerDeclined, e.HandlerReplied),
             lambda self, event, _, out: self._inbound.answer(event, out),
         ),
-        **dict.fromkeys((e.CallRequested, e.SendRequested, e.RawSendRequested), _request),
+        **dict.fromkeys((e.CallRequested, e.SendRequested, e.RawSendRequested), request),
         e.CallCancelled: lambda self, event, _now, _out: self._outbound.cancel(event.token),
         e.Tick: lambda self, _, now, out: self._outbound.expire(now, out),
         e.HandlersReady: lambda self, _event, _now, out: self._inbound.ready(out),

@@ -31,7 +31,7 @@ def test_everything_is_contained_in_everything():
 def test_what_a_line_allows(line, talking, refusing):
     """Messages flow while open or draining; calls are refused while draining or ended."""
     context = Context(options(), ())
-    context.line = line
+    context.turn(line)
     assert (context.talking, context.refusing) == (talking, refusing)
 
 

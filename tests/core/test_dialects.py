@@ -1,6 +1,7 @@
 """What each subprotocol says differently."""
 
 import dataclasses
+from math import inf
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_limits():
     for dialect in DIALECTS.values():
         assert (dialect.max_message_id, dialect.max_description) == (36, 255)
         assert dialect.empty_for_null
-    assert (PLAIN.max_message_id, PLAIN.max_description, PLAIN.empty_for_null) == (None, None, False)
+    assert (PLAIN.max_message_id, PLAIN.max_description, PLAIN.empty_for_null) == (inf, None, False)
 
 
 SPOKEN_16 = {

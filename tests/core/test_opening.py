@@ -9,7 +9,7 @@ from support import wire
 from ocpp_rpc_core import errors, notices as n
 from ocpp_rpc_core._http import TLSInfo
 from ocpp_rpc_core._opening import Asked, ClientOpening, Established, Refused, ServerOpening
-from ocpp_rpc_core._websocket import CloseReceived, Message
+from ocpp_rpc_core._websocket import CloseReceived
 from ocpp_rpc_core.events import TransportOpened, UpgradeAccepted, UpgradeCrashed, UpgradeRejected
 
 DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate{}\r\n"
@@ -65,7 +65,7 @@ def test_a_101_makes_a_websocket(cut):
     assert (established.protocol, established.reply) == ("ocpp1.6", b"")
     assert established.response.status == 101
     rest = b"" if established is found[1] else stream[cut:]
-    assert [*established.websocket.receive(established.early + rest)] == [Message('["hi"]')]
+    assert [*established.websocket.receive(established.early + rest)] == ['["hi"]']
 
 
 def test_compression_is_offered_and_used():
@@ -277,7 +277,7 @@ def test_early_bytes_are_kept_within_a_limit():
     assert opening.receive(wire.goodbye(1000, masked=True)) is None
     established = opening.decide(UpgradeAccepted())
     signals = [*established.websocket.receive(established.early)]
-    assert signals == [Message('["hi"]'), CloseReceived(1000, "", wire.goodbye(1000))]
+    assert signals == ['["hi"]', CloseReceived(1000, "", wire.goodbye(1000))]
     opening = answering(authenticate=True)
     opening.receive(wire.request() + bytes(65536))
     assert status(opening.receive(b"!")) == (400, "too many bytes before the upgrade was answered")

@@ -259,7 +259,7 @@ def test_events_are_streamed_with_the_bell_of_the_adapter():
     stream = client.events(n.Closed)
     with pytest.raises(StopIteration):
         stream.__aenter__().send(None)
-    assert n.Closed in client._observers
+    assert n.Closed in client._observers.wanted
 
 
 def test_a_driver_must_attach_itself():

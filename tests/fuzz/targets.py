@@ -138,8 +138,8 @@ def frames(data, *, client):
     whole = signals(data, 0, client=client, deflate=deflate)
     for signal in whole:
         assert isinstance(signal, SIGNALS), signal
-        if isinstance(signal, ws.Message):
-            size = len(signal.data.encode() if isinstance(signal.data, str) else signal.data)
+        if isinstance(signal, str | bytes):
+            size = len(signal.encode() if isinstance(signal, str) else signal)
             assert size <= MAX_MESSAGE, size
         if isinstance(signal, ws.CloseReceived | ws.Failed):
             assert signal is whole[-1], "something was heard after the end"
@@ -450,8 +450,8 @@ class End:
             assert not isinstance(signal, ws.Failed), signal
             if isinstance(signal, ws.CloseReceived):
                 self._goodbye = True
-            elif isinstance(signal, ws.Message) and signal.data != "[]":
-                check_message(signal.data, DIALECTS[self._protocol])
+            elif isinstance(signal, str | bytes) and signal != "[]":
+                check_message(signal, DIALECTS[self._protocol])
 
 
 TARGETS = {

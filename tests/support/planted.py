@@ -88,9 +88,9 @@ def answered_twice(answer):
     """A handler that has answered may answer again."""
 
     def broken(self, event, out):
-        for request in self._running.values():
-            request.answered = False
+        self._replied.clear()
         answer(self, event, out)
+        self._replied.clear()
 
     return broken
 

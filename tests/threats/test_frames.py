@@ -15,7 +15,7 @@ from wsproto.extensions import PerMessageDeflate
 from ocpp_rpc_core import actions as a, events as e, notices as n
 from ocpp_rpc_core._deflate import Deflate
 from ocpp_rpc_core._outgoing import READ_SIZE
-from ocpp_rpc_core._websocket import Failed, Message, PingReceived, WebSocket
+from ocpp_rpc_core._websocket import Failed, PingReceived, WebSocket
 
 LIMIT = 2**20
 TAIL = b"\x00\x00\xff\xff"
@@ -118,7 +118,7 @@ def test_the_limit_is_exact(client, chunk):
     for size, over in ((1000, False), (1001, True)):
         packed = framed(0xC2, deflated(size), client)
         [signal] = read(websocket(client, max_message_size=1000), *cut(packed, chunk))
-        assert isinstance(signal, Failed) if over else signal == Message(bytes(1000))
+        assert isinstance(signal, Failed) if over else signal == bytes(1000)
 
 
 @pytest.mark.threat("T1")
@@ -176,7 +176,7 @@ def test_a_ping_inside_a_compressed_message(client):
     data = b"".join(framed(first, payload, client) for first, payload in frames)
     ping, message = read(websocket(client), data)
     assert isinstance(ping, PingReceived)
-    assert message == Message(bytes(100))
+    assert message == bytes(100)
     theirs = [event.data for event in read(stock(client), data) if isinstance(event, BytesMessage)]
     assert b"".join(theirs) != bytes(100)
 
@@ -187,7 +187,7 @@ def test_a_ping_inside_a_compressed_message(client):
 def test_a_final_block(client):
     """It ends the message and not the connection; stock wsproto reads nothing compressed any more."""
     last, later = framed(0xC2, deflated(10, final=True) + b"\x00", client), framed(0xC2, PACKED, client)
-    assert read(websocket(client), last, later) == [Message(bytes(10)), Message(bytes(100))]
+    assert read(websocket(client), last, later) == [bytes(10), bytes(100)]
     theirs = [event.data for event in read(stock(client), last, later) if isinstance(event, BytesMessage)]
     assert bytes(100) not in theirs
 
@@ -217,7 +217,7 @@ def test_fragments_without_end(client, payload):
         [failed] = read(websocket(client), *chunks)
     assert (failed.code, failed.reason) == (1008, "too many fragments in a message")
     exact = framed(0x01, b"", client) + framed(0x00, payload, client) * 1022 + framed(0x80, payload, client)
-    assert read(websocket(client), exact) == [Message((payload * 1023).decode())]
+    assert read(websocket(client), exact) == [(payload * 1023).decode()]
 
 
 @pytest.mark.threat("W8")
