@@ -113,8 +113,8 @@ class Context:
                 validator.validate_request(method, params)
             else:
                 validator.validate_send(method, params)
-        except RPCError:
-            is_call = kind != CALLRESULT
+        except RPCError as problem:
+            is_call, found = kind != CALLRESULT, problem
             if is_call and not (outbound or validator.knows(method)):
                 found = RPCNotImplementedError(f"the method is not known in {validator.subprotocol}")
             error = create_rpc_error(self.dialect.spell(found.code), found.message, found.details)
