@@ -28,15 +28,21 @@ Request = _codec.Call | _codec.Send
 class Inbound:
     """Requests are served side by side up to a limit, whatever we are waiting for ourselves; further ones wait."""
 
+    __slots__ = (
+        *("_answered", "_context", "_last_id", "_message_ids", "_replied", "_router", "_running", "_waiting"),
+        "holding",
+    )
+
     def __init__(self, context: Context, router: Router, *, hold: bool) -> None:
         self._context = context
         self._router = router
         self.holding = hold
         """Whether no request is served until the application is ready."""
-        self._waiting: deque[tuple[Request, int]] = deque()  # with their sizes
+        self._waiting: deque[tuple[Request, int]] | None = None  # with their sizes; it is large even when it is empty
         self._running: dict[int, Request] = {}  # by request id
-        self._replied: set[int] = set()  # of what runs, but was answered already
-        self._message_ids: set[str] = set()  # of what runs
+        # Dictionaries, because a set is large even when it is empty.
+        self._message_ids: dict[str, None] = {}  # of what runs
+        self._replied: dict[int, None] = {}  # of what runs, but was answered already
         self._answered: Recent[str | None] = Recent()  # the method if it was a result that may yet be refused
         self._last_id = 0
 
@@ -47,11 +53,13 @@ class Inbound:
 
     def receive(self, request: Request, size: int, out: Out) -> None:
         """Serve a request, or let it wait; `size` is that of its text."""
-        if not self._waiting and self._has_room:
+        if self._waiting is None and self._has_room:
             self._serve(request, out)
-        else:
-            self._waiting.append((request, size))
-            self._context.waiting += size
+            return
+        if self._waiting is None:
+            self._waiting = deque()
+        self._waiting.append((request, size))
+        self._context.waiting += size
 
     @property
     def _has_room(self) -> bool:
@@ -76,6 +84,8 @@ class Inbound:
             request, size = self._waiting.popleft()
             self._context.waiting -= size
             self._serve(request, out)
+        if not self._waiting:
+            self._waiting = None
 
     def lost(self, out: Out) -> None:
         """Nobody will hear the answers: cancel every handler."""
@@ -84,7 +94,7 @@ class Inbound:
         self._replied.clear()
         self._message_ids.clear()
         self._answered.overwrite(None)  # a result can be refused only where it was received
-        self._waiting.clear()
+        self._waiting = None
         self._context.waiting = 0
 
     # --- A request ------------------------------------------------------------
@@ -97,7 +107,7 @@ class Inbound:
             return
         self._last_id = request_id = self._last_id + 1
         self._running[request_id] = request
-        self._message_ids.add(request.message_id)
+        self._message_ids[request.message_id] = None
         out.append(StartHandler(request_id, request.message_id, request.method, request.params, handler))
 
     def _admit(self, request: Request, out: Out) -> object:
@@ -132,14 +142,14 @@ class Inbound:
             elif is_call and isinstance(answer, HandlerReturned):
                 self._succeed(request, answer.result, out)
             if answer is not event:
-                self._replied.add(request_id)
+                self._replied[request_id] = None
                 return
         elif answer is not event:
             return
         else:
-            self._replied.discard(request_id)
+            self._replied.pop(request_id, None)
         del self._running[request_id]
-        self._message_ids.remove(request.message_id)
+        del self._message_ids[request.message_id]
         if not is_call and self._context.refuses_repeats:
             self._use_up(request.message_id)
 

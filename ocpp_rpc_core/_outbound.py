@@ -53,6 +53,8 @@ class _InFlight:
 class Outbound:
     """Calls go out in order, at most `call_concurrency` unanswered at once (rule 15); the rest at once."""
 
+    __slots__ = ("_context", "_ids", "_overdue", "_pending", "_queue", "_unwritten", "deadlines")
+
     def __init__(self, context: Context) -> None:
         self._context = context
         self._unwritten: OrderedDict[int, Request] = OrderedDict()  # until the subprotocol is known, by token

@@ -22,6 +22,8 @@ class Alarms(Generic[K]):
     def clear(self, *names: K) -> None:
         for name in names:
             self._at.pop(name, None)
+        if not self._at:
+            self._at.clear()  # else it keeps the room
 
     @property
     def next(self) -> float | None:
@@ -31,8 +33,7 @@ class Alarms(Generic[K]):
     def pop_due(self, now: float) -> list[K]:
         """The names that are due, earliest first; they are cleared."""
         due = sorted((name for name, at in self._at.items() if at <= now), key=self._at.__getitem__)
-        for name in due:
-            del self._at[name]
+        self.clear(*due)
         return due
 
 

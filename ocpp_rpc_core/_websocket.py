@@ -1,6 +1,7 @@
 """WebSocket messages (RFC 6455 5-7): the bytes of a peer become signals, within limits, in both roles."""
 
 import enum
+from codecs import utf_8_decode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, final
@@ -8,10 +9,11 @@ from typing import Final, final
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 from wsproto.extensions import Extension
-from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, Opcode, RsvBits
+from wsproto.frame_protocol import CloseReason
 
 from ocpp_rpc_core import _frames
 from ocpp_rpc_core._deflate import Deflate
+from ocpp_rpc_core._frame_limits import FrameLimits
 from ocpp_rpc_core._frames import encode, mask
 
 
@@ -86,45 +88,21 @@ _REASONS: Final[dict[int, str]] = {
 }
 
 
-class _Limits(Extension):
-    """Judges the frames of one message by their headers, before a payload comes, as extensions may."""
-
-    def __init__(self, max_size: float, max_fragments: float) -> None:
-        self._max_size = self._size_left = max_size
-        self._fragments_left = max_fragments
-
-    def enabled(self) -> bool:
-        return True
-
-    def offer(self) -> bool:
-        return False  # pragma: no cover - abstract in wsproto, which calls it in its opening handshake only
-
-    def frame_inbound_header(
-        self, proto: FrameDecoder | FrameProtocol, opcode: Opcode, rsv: RsvBits, payload_length: int
-    ) -> CloseReason | RsvBits:
-        if not opcode.iscontrol():
-            if rsv.rsv1:
-                # Compression lengthens what it cannot shorten; `_deflate` counts the inflated bytes.
-                self._size_left = self._max_size * 2 + 64
-            self._size_left -= payload_length
-            self._fragments_left -= 1
-            if self._size_left < 0:
-                return CloseReason.MESSAGE_TOO_BIG
-            if self._fragments_left < 0:
-                return CloseReason.POLICY_VIOLATION
-        return RsvBits(False, False, False)
-
-
 @final
 class WebSocket:
     """One side of an open WebSocket: no I/O, no clock, no chance of its own.
 
-    Two paths lead in.  A whole text frame, neither compressed nor a fragment, is nearly all that OCPP-J
-    sends, and is decoded here.  Every other frame, and whatever is wrong with this one, wsproto judges.
+    Two paths lead in.  A text frame, neither compressed nor a fragment, whole or cut once by TCP, is nearly all that
+    OCPP-J sends, and is decoded here.  Every other frame, and whatever is wrong with this one, wsproto judges.
 
     `max_message_size` counts bytes, after inflation; `max_fragments` counts the frames of one message, empty
     ones too.  `random_bytes(4)` makes the masking keys of a client's frames (RFC 6455 5.3).
     """
+
+    __slots__ = (
+        *("_client", "_deflate", "_head", "_max_fragments", "_max_size", "_message", "_missing", "_random_bytes"),
+        *("_state", "_waited", "_wsproto"),
+    )
 
     def __init__(
         self,
@@ -141,7 +119,8 @@ class WebSocket:
         self._max_fragments = max_fragments
         self._deflate = deflate
         self._state = _State.OPEN
-        self._head = b""  # the beginning of a frame whose header has not come whole
+        self._head = b""  # the beginning of a frame that waits for its rest, often only that of its header
+        self._waited = False  # whether it has waited with more than its header
         self._missing = 0  # bytes that have yet to come of the frame that wsproto is reading
         self._message: bytearray | None = None  # what came of a message, UTF-8 or binary, that is not whole
         self._wsproto: Connection | None = None  # for one message with its control frames, then dropped
@@ -163,6 +142,7 @@ class WebSocket:
         """
         if self._head:
             data, self._head = self._head + data, b""
+        waited, self._waited = self._waited, False
         position, size = 0, len(data)
         while position < size and self._state is not _CLOSED:
             if self._missing:
@@ -173,7 +153,7 @@ class WebSocket:
                 continue
             else:
                 extent = _frames.extent(data, position)
-                if extent is None:
+                if extent is None or (not (waited and position == 0) and self._may_wait(data, position, *extent)):
                     self._head = data[position:]
                     return
                 _, end = extent
@@ -208,6 +188,22 @@ class WebSocket:
         except UnicodeDecodeError:
             return None
 
+    def _may_wait(self, data: bytes, start: int, payload: int, end: int) -> bool:
+        """Whether a plain text frame that has not come whole may wait until more comes: once, or that would add up."""
+        size, is_masked = end - payload, data[start + 1] & 0x80 != 0
+        is_shortest = payload - start == (2 if size < 126 else 4) + 4 * is_masked
+        if end <= len(data) or size > self._max_size or not is_shortest or is_masked is self._client:
+            return False
+        if data[start] != _frames.TEXT or self._message is not None:
+            return False
+        part = mask(data[payload:], data[payload - 4 : payload]) if is_masked else data[payload:]
+        try:
+            utf_8_decode(part, "strict", False)
+        except UnicodeDecodeError:
+            return False
+        self._waited = True
+        return True
+
     def _judge(self, piece: bytes) -> Iterator[Signal]:
         """What wsproto makes of a piece of one frame: it gets a header whole, a payload as it comes."""
         if self._wsproto is None:
@@ -230,7 +226,7 @@ class WebSocket:
             self._wsproto = None  # cheap to make, and 2 kB less for an idle connection
 
     def _new_wsproto(self) -> Connection:
-        extensions: list[Extension] = [_Limits(self._max_size, self._max_fragments)]
+        extensions: list[Extension] = [FrameLimits(self._max_size, self._max_fragments)]
         if self._deflate is not None:
             extensions.append(self._deflate.inflater(self._max_size))
         return Connection(ConnectionType.CLIENT if self._client else ConnectionType.SERVER, extensions)
@@ -259,10 +255,7 @@ class WebSocket:
 
     def text(self, text: str) -> bytes:
         """The frame of a text message.  Raises `UnicodeEncodeError` if `text` has lone surrogates."""
-        payload = text.encode()
-        if self._deflate is not None:
-            return self._data_frame(_frames.TEXT, payload)
-        return encode(_frames.TEXT, payload, self._random_bytes(4) if self._client else None)
+        return self._data_frame(_frames.TEXT, text.encode())
 
     def binary(self, data: bytes) -> bytes:
         """The frame of a binary message."""
@@ -291,10 +284,9 @@ class WebSocket:
         return self._frame(_frames.CLOSE, b"" if no_code else _frames.close_payload(code, reason))
 
     def _data_frame(self, first: int, payload: bytes) -> bytes:
-        packed = None if self._deflate is None else self._deflate.compress(payload)
-        if packed is None:
-            return self._frame(first, payload)
-        return self._frame(first | _frames.COMPRESSED, packed)
+        if self._deflate is not None and (packed := self._deflate.compress(payload)) is not None:
+            first, payload = first | _frames.COMPRESSED, packed
+        return encode(first, payload, self._random_bytes(4) if self._client else None)
 
     def _frame(self, first: int, payload: bytes) -> bytes:
         return encode(first, payload, self._random_bytes(4) if self._client else None)

@@ -26,6 +26,8 @@ class Session:
     peer sends makes it raise.
     """
 
+    __slots__ = ("_bad_messages", "_context", "_inbound", "_outbound", "deadlines", "paused")
+
     def __init__(
         self,
         options: Options,

@@ -17,7 +17,7 @@ ADAPTERS = ("ocpp_rpc_anyio", "ocpp_rpc_trio")
 
 LOADS_NONE_OF = {"asyncio", "socket", "ssl", "trio", "anyio", "logging"}
 IMPORTS_NONE_OF = LOADS_NONE_OF | {"time", "random", "threading", "secrets", "select", "selectors", "uuid"}
-ONLY_IN = {"wsproto": {"_websocket", "_deflate"}, "h11": {"_handshake", "_handshake_client"}}
+ONLY_IN = {"wsproto": {"_websocket", "_frame_limits", "_deflate"}, "h11": {"_handshake", "_handshake_client"}}
 
 ASIDE = {"cli", "__main__", "testing"}
 """What an adapter has beside its driver, client and server: the command line, which serves both, and the test kit."""
@@ -32,7 +32,7 @@ FLOORS = (
     {
         *("notices", "_observers", "_codec", "_json", "_json_engine", "_dialects", "_keepalive", "_pace"),
         *("validation", "_compile", "_compile_flat", "_compile_rules", "_compile_explain"),
-        *("_websocket", "_frames", "_deflate"),
+        *("_websocket", "_frames", "_frame_limits", "_deflate"),
         *("_handshake", "_handshake_client", "_headers", "_url", "_http", "_door"),
     },
     {"config", "_settings", "events", "actions", "_lifecycle", "registry"},

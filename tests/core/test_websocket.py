@@ -539,3 +539,45 @@ def test_a_compressed_frame_announced_too_big():
     assert failed.code == 1009
     header = frame(TEXT, rsv=4, announced=limit * 2 + 64)
     assert feed(websocket(max_message_size=limit, deflate=Deflate()), header) == []
+
+
+@pytest.mark.feature("B14")
+@given(texts=st.lists(st.text(max_size=300), min_size=1, max_size=5), sizes=chunks, client=st.booleans())
+@settings(deadline=None)
+def test_frames_that_tcp_cuts_once_need_no_wsproto(texts, sizes, client):
+    """A frame that comes in two pieces waits as it is; the next one may again."""
+    wires = [frame(TEXT, text.encode(), masked=not client) for text in texts]
+    ws = websocket(client=client)
+    signals = []
+    pending = b""
+    for wire in wires:
+        cut_at = min(len(wire) - 1, sizes[0])
+        signals += feed(ws, pending + wire[:cut_at])
+        assert ws._wsproto is None
+        pending = wire[cut_at:]
+    assert [*signals, *feed(ws, pending)] == texts
+    assert not ws.unfinished
+
+
+@pytest.mark.threat("T4")
+def test_a_frame_that_dribbles_waits_only_once():
+    """What came twice is not joined a third time: the cost would grow with the square of the pieces."""
+    wire = frame(TEXT, b"x" * 1000)
+    ws = websocket(max_message_size=2000)
+    assert feed(ws, wire[:400]) == []
+    assert (len(ws._head), ws.unfinished) == (400, True)
+    assert feed(ws, wire[400:500]) == []
+    assert (ws._head, ws.unfinished) == (b"", True)
+    assert feed(ws, *cut(wire[500:], [7])) == ["x" * 1000]
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.rule(1)
+def test_wrong_text_fails_before_its_frame_is_whole(masked):
+    """What came of a frame that TCP cut is judged, and not only when the rest is here."""
+    wire = frame(TEXT, b"good \xff" + b"x" * 200, masked=masked)
+    [failed] = feed(websocket(client=not masked), wire[:100])
+    assert (failed.code, failed.reason) == (1007, "the payload cannot be decoded")
+    whole = frame(TEXT, ("x" * 50 + "€" * 50).encode(), masked=masked)
+    for cut_at in range(50, 80):
+        assert feed(websocket(client=not masked), whole[:cut_at], whole[cut_at:]) == ["x" * 50 + "€" * 50]

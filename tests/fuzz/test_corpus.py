@@ -8,9 +8,10 @@ from fuzz.targets import TARGETS
 from wsproto.frame_protocol import RsvBits
 
 from ocpp_rpc_core import _codec, _handshake
+from ocpp_rpc_core._frame_limits import FrameLimits
 from ocpp_rpc_core._handshake_client import ClientHandshake
 from ocpp_rpc_core._outbound import Outbound
-from ocpp_rpc_core._websocket import WebSocket, _Limits
+from ocpp_rpc_core._websocket import WebSocket
 
 INPUTS = sorted(path for path in CORPUS.glob("*/*") if path.is_file())
 MAX_MEMORY = 4 * 2**20
@@ -58,7 +59,7 @@ def broken(target):
         ("request", _handshake, "_checked_key", lambda keys: 1 // 0, "plain"),
         ("response", ClientHandshake, "close", lambda self: None, "to-the-end"),
         ("server_frames", WebSocket, "_frame", lambda self, first, payload: 1 // 0, "ping-pong"),
-        ("client_frames", _Limits, "frame_inbound_header", lambda *_: RsvBits(False, False, False), "large"),
+        ("client_frames", FrameLimits, "frame_inbound_header", lambda *_: RsvBits(False, False, False), "large"),
         ("text", Outbound, "_settle", lambda self, message_id: self._pending.get(message_id), "ocpp1.6-result"),
         ("connection", _codec, "_error", lambda kind, message_id, *_: [kind, message_id, 1, "", {}], "ocpp1.6-server"),
     ],
