@@ -173,10 +173,8 @@ def _decode_response(
     kind: int, message_id: str, frame: list[Any], dialect: Dialect
 ) -> CallResult | CallError | CallResultError:
     if kind == CALLRESULT:
-        if len(frame) == 3 and frame[2] is not None:
-            return CallResult(message_id, frame[2], frame)
         answer_id = message_id if CALLRESULTERROR in dialect.message_types else None  # rule 17
-        if len(frame) == 3:
+        if len(frame) == 3:  # else it would have been read at once
             return CallResult(message_id, _for_null(dialect, answer_id, message_id, CALLRESULTERROR), frame)
         problem = f"a CALLRESULT must have 3 elements, not {len(frame)}"
         raise Undecodable(RPCFrameworkError(problem), answer_id, message_id, CALLRESULTERROR)

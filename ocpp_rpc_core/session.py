@@ -218,7 +218,7 @@ class Session:
         e.TextReceived: lambda self, event, now, out: self.receive(event.data, now, out),
         **dict.fromkeys(
             (e.HandlerReturned, e.HandlerRaised, e.HandlerDeclined, e.HandlerReplied),
-            lambda self, event, _, out: self._inbound.answer(event, out),
+            lambda self, event, _, out: self.answer(event, out),
         ),
         **dict.fromkeys((e.CallRequested, e.SendRequested, e.RawSendRequested), request),
         e.CallCancelled: lambda self, event, _now, _out: self._outbound.cancel(event.token),
