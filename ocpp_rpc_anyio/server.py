@@ -62,9 +62,8 @@ class RPCServer(Serving[RPCServerClient], Scoped):
         if self._tasks is None or self._state is not State.OPEN:
             raise RuntimeError("the server must be entered (async with) and not closed to listen")
         tcp = None if path else await anyio.create_tcp_listener(local_host=host, local_port=port)
-        sockets = cast(
-            "Sequence[SocketListener]", tcp.listeners if tcp else [await anyio.create_unix_listener(str(path))]
-        )
+        found = tcp.listeners if tcp else [await anyio.create_unix_listener(str(path))]
+        sockets = cast("Sequence[SocketListener]", found)
         address: object = sockets[0].extra(SocketAttribute.local_address)
         listener = self._listening(address, host, anyio.CancelScope(), secure=tls is not None)
         self._tasks.start_soon(self._accept, listener, sockets, tls)
@@ -84,7 +83,7 @@ class RPCServer(Serving[RPCServerClient], Scoped):
         async with listening:
             while True:
                 try:
-                    arrival = await accept(listening)
+                    arrival = await accept(listening, self._room)
                 except (anyio.BrokenResourceError, OSError) as error:
                     logger.warning("nobody can be accepted at present: %s", network_error(error))
                     await anyio.sleep(PAUSE)
@@ -93,7 +92,7 @@ class RPCServer(Serving[RPCServerClient], Scoped):
 
     async def _serve(self, arrival: ByteStream | socket, tls: ssl.SSLContext | None) -> None:
         try:
-            await self._attend(arrival, tls=tls)
+            await self._attend(arrival, tls, b"", ours=True)
         except BROKEN:
             logger.debug("a client went away, or failed, in its TLS handshake", exc_info=True)
         except Exception as error:  # noqa: BLE001 - the others are to be served
@@ -105,10 +104,10 @@ class RPCServer(Serving[RPCServerClient], Scoped):
 
         `initial` is what was read from it already, from the first byte of the request on.
         """
-        await self._attend(stream, initial)
+        await self._attend(stream, None, initial, ours=False)
 
-    async def _attend(self, arrival: Stream | socket, initial: bytes = b"", tls: ssl.SSLContext | None = None) -> None:
-        with self._visit(caller(arrival)) as visit:
+    async def _attend(self, arrival: Stream | socket, tls: ssl.SSLContext | None, early: bytes, *, ours: bool) -> None:
+        with self._visit(caller(arrival), accepted=ours) as visit:
             if visit is None:
                 arrival.close() if isinstance(arrival, socket) else await anyio.aclose_forcefully(arrival)
                 return
@@ -117,5 +116,5 @@ class RPCServer(Serving[RPCServerClient], Scoped):
             async with anyio.create_task_group() as tasks:
                 client = RPCServerClient(self, tasks)
                 with self._serving(client, visit):
-                    await client._driver.serve(stream, transport_opened(stream), initial)
+                    await client._driver.serve(stream, transport_opened(stream), early)
                 tasks.cancel_scope.cancel()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from socket import socket
 from typing import Any, cast
 
@@ -34,15 +35,16 @@ async def dialled(host: str, port: int, tls: ssl.SSLContext | None) -> Stream:
     return (await loop.create_connection(Pushed, host, port, **options))[1]
 
 
-async def accept(listening: SocketListener) -> ByteStream | socket:
-    """Whoever comes next."""
+async def accept(
+    listening: SocketListener, room: Callable[[], AbstractAsyncContextManager[None]]
+) -> ByteStream | socket:
+    """Whoever comes next, once there is room for them."""
     arrivals = listening.extra(SocketAttribute.raw_socket)
     while True:
         await anyio.wait_readable(arrivals)  # asyncio loses who comes while `accept` is cancelled
-        if asyncio_loop() is None:
-            return await listening.accept()
         with suppress(BlockingIOError):  # gone again
-            return undelayed(arrivals.accept()[0])
+            async with room():
+                return await listening.accept() if asyncio_loop() is None else undelayed(arrivals.accept()[0])
 
 
 def caller(arrival: Stream | socket) -> str | None:

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from typing import final
 
+from ._observers import Bell
 from .notices import ConnectionRefused
 
 REMEMBERED = 4096
@@ -23,7 +24,8 @@ class Door:
     """How many may stand at a server's door, and how often one may be rejected there; None means no limit.
 
     Who comes beyond a number of connections is cut off at once, before TLS, and reported as
-    `ConnectionRefused`: to answer would take what there is too little of.
+    `ConnectionRefused`: to answer would take what there is too little of.  Beyond `max_unauthenticated` it need not
+    come to that: the server accepts nobody until there is room.
 
     Raises:
         ValueError: a limit is not more than 0.
@@ -32,7 +34,9 @@ class Door:
     max_connections: float | None = 10_000
     """Connections, let in or not.  A number never lets in more than the process may open files, less a reserve."""
     max_unauthenticated: float | None = 256
-    """Connections that are not let in yet."""
+    """Connections that are not let in yet.  While there are so many, listeners accept nobody: who comes waits in the
+    system's queue.  That is reported as `LimitExceeded`, again only after half of them have gone.  Of byte streams
+    of your own (`handle_stream`), those beyond are refused."""
     max_unauthenticated_per_address: float | None = 16
     """The same from one IP address (IPv6: one /64 network); this machine's own and Unix sockets do not count."""
     max_rejections: float | None = 10
@@ -77,19 +81,27 @@ class Guard:
         self._outside: set[Visit] = set()
         self._sources: Counter[str] = Counter()
         self._attempts: dict[bytes, list[float]] = {}  # whose last attempt is the oldest comes first
+        self._kept = 0  # places for strangers who are being accepted
+        self._waiting: list[Bell] = []
+        self._crowd = 0  # how many stood there when it was news
         few = open_files is not None and open_files > 0
         self._room = max(open_files - SPARE_FILES, open_files // 2) if open_files is not None and few else None
 
     # --- Connections ------------------------------------------------------------
 
-    def arrive(self, door: Door, address: str | None) -> Visit | ConnectionRefused:
-        """Somebody connects; `leave` must follow, unless there is no room for them."""
+    def arrive(self, door: Door, address: str | None, *, accepted: bool = False) -> Visit | ConnectionRefused:
+        """Somebody connects; `leave` must follow, unless there is no room for them.
+
+        For whoever was `accepted` a place had been kept, so they are not refused for strangers that came meanwhile.
+        """
+        if accepted:
+            self.give_back()
         network, is_local = _network(address)
         source = None if is_local else network
         limit = door.max_connections
         if _is_full(len(self._visits), limit) or (limit is not None and _is_full(len(self._visits), self._room)):
             return ConnectionRefused(address, "too many connections")
-        if _is_full(len(self._outside), door.max_unauthenticated):
+        if not (accepted or self.has_room(door)):
             return ConnectionRefused(address, "too many connections that are not let in yet")
         if source is not None:
             if _is_full(self._sources[source], door.max_unauthenticated_per_address):
@@ -104,6 +116,9 @@ class Guard:
         """They are no stranger any more; saying so again changes nothing."""
         if visit in self._outside:
             self._outside.remove(visit)
+            if len(self._outside) * 2 <= self._crowd:
+                self._crowd = 0
+            self.release()
             if visit.source is not None:
                 self._sources[visit.source] -= 1
                 if not self._sources[visit.source]:
@@ -113,6 +128,40 @@ class Guard:
         """They are gone; saying so again changes nothing."""
         self.let_in(visit)
         self._visits.discard(visit)
+
+    # --- Room for one more stranger ---------------------------------------------
+
+    def has_room(self, door: Door) -> bool:
+        """Whether there is."""
+        return not _is_full(len(self._outside) + self._kept, door.max_unauthenticated)
+
+    def keep(self) -> None:
+        """Keep a place for somebody who is being accepted, until they arrive, or `give_back`."""
+        self._kept += 1
+
+    def give_back(self) -> None:
+        """They do not need the place that was kept for them."""
+        self._kept -= 1
+        self.release()
+
+    def crowded(self) -> bool:
+        """There is none; whether that is news, as it is again once half of those who stood there have gone."""
+        is_news = not self._crowd
+        self._crowd = self._crowd or len(self._outside) + self._kept
+        return is_news
+
+    def expect(self, bell: Bell) -> None:
+        """Ring when there may be room again; `forget` must follow."""
+        self._waiting.append(bell)
+
+    def forget(self, bell: Bell) -> None:
+        """Nobody waits for that bell any more."""
+        self._waiting.remove(bell)
+
+    def release(self) -> None:
+        """Ring for those who wait, to look again."""
+        for bell in self._waiting:
+            bell.set()
 
     # --- Authentication ---------------------------------------------------------
 

@@ -149,6 +149,7 @@ class ServerPeer(Handling, Observable, Generic[S]):
             self._registry.duplicates = check_duplicates(changes["duplicates"])
             del options["duplicates"]
         self._options = reconfigure(self._options, options)
+        self.guard.release()  # the door may be larger now
 
     def client_options(self) -> ServerOptions:
         """The options of a connection that begins now."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Any, Protocol, TypeVar, final
 
@@ -15,7 +15,7 @@ from .config import Entropy
 from .driving import Calling, D
 from .errors import NotConnected
 from .events import AbortRequested, CloseRequested
-from .notices import ConnectionRefused, Notice, ServerClosed, ServerClosing
+from .notices import ConnectionRefused, LimitExceeded, Notice, ServerClosed, ServerClosing
 from .peer import DEFAULT, Timeout
 from .server_peer import ServerPeer, ServerSidePeer, listening_url
 
@@ -128,10 +128,37 @@ class Serving(ServerPeer[S]):
         self._accepting.discard(listener)
         self._gone()
 
+    @asynccontextmanager
+    async def _room(self) -> AsyncGenerator[None, None]:
+        """Wait until one more stranger may stand at the door; within the block accept them, or raise.
+
+        To be entered when there is somebody to accept, who waits in the system's queue.
+        """
+        guard = self.guard
+        while not guard.has_room(door := self._options.door):
+            if guard.crowded():
+                assert door.max_unauthenticated is not None  # or there would be room
+                self._tell(LimitExceeded("max_unauthenticated", door.max_unauthenticated))
+            bell = self.new_bell()
+            guard.expect(bell)
+            try:
+                await bell.wait()
+            finally:
+                guard.forget(bell)
+        guard.keep()
+        try:
+            yield
+        except BaseException:
+            guard.give_back()
+            raise
+
     @contextmanager
-    def _visit(self, remote_address: str | None) -> Generator[Visit | None, None, None]:
-        """Within the block somebody is at the door; None if there is no room: close their byte stream then."""
-        visit = self.guard.arrive(self._options.door, remote_address)
+    def _visit(self, remote_address: str | None, *, accepted: bool = False) -> Generator[Visit | None, None, None]:
+        """Within the block somebody is at the door; None if there is no room: close their byte stream then.
+
+        Whoever was `accepted` in a `_room` has a place; byte streams of somebody else's may find none.
+        """
+        visit = self.guard.arrive(self._options.door, remote_address, accepted=accepted)
         if isinstance(visit, ConnectionRefused):
             self._tell(visit)
             yield None

@@ -13,7 +13,7 @@ from ocpp_rpc_core._settings import ServerSettings
 from ocpp_rpc_core.serving import Listener, ServedClient, Serving
 
 from .driver import Driver, Scoped, logged, logger, tell
-from .streams import BROKEN, Stream, secured, tcp_listeners, transport_opened, unix_listener
+from .streams import BROKEN, Paced, Stream, secured, tcp_listeners, transport_opened, unix_listener
 
 
 class RPCServerClient(ServedClient[Driver]):
@@ -69,7 +69,7 @@ class RPCServer(Serving[RPCServerClient], Scoped):
     async def _accept(self, listener: Listener, sockets: list[trio.SocketListener], tls: ssl.SSLContext | None) -> None:
         async def serve(stream: trio.SocketStream) -> None:
             try:
-                await self._attend(stream, tls=tls)
+                await self._attend(stream, tls, b"", ours=True)
             except (*BROKEN, trio.TooSlowError):
                 logger.debug("a client went away, or failed, in its TLS handshake", exc_info=True)
             except Exception as error:  # noqa: BLE001 - the others are to be served
@@ -78,7 +78,8 @@ class RPCServer(Serving[RPCServerClient], Scoped):
 
         try:
             with listener.scope:
-                await trio.serve_listeners(serve, sockets, handler_nursery=self._nursery)
+                paced = [Paced(listening, self._room) for listening in sockets]
+                await trio.serve_listeners(serve, paced, handler_nursery=self._nursery)
         finally:  # the server's scope may be cancelled, too
             self._stopped(listener)
 
@@ -87,10 +88,10 @@ class RPCServer(Serving[RPCServerClient], Scoped):
 
         `initial` is what was read from it already, from the first byte of the request on.
         """
-        await self._attend(stream, initial)
+        await self._attend(stream, None, initial, ours=False)
 
-    async def _attend(self, stream: Stream, initial: bytes = b"", tls: ssl.SSLContext | None = None) -> None:
-        with self._visit(transport_opened(stream).remote_address) as visit:
+    async def _attend(self, stream: Stream, tls: ssl.SSLContext | None, early: bytes, *, ours: bool) -> None:
+        with self._visit(transport_opened(stream).remote_address, accepted=ours) as visit:
             if visit is None:
                 await trio.aclose_forcefully(stream)
                 return
@@ -100,5 +101,5 @@ class RPCServer(Serving[RPCServerClient], Scoped):
             async with trio.open_nursery() as nursery:
                 client = RPCServerClient(self, nursery)
                 with self._serving(client, visit):
-                    await client._driver.serve(stream, transport_opened(stream), initial)
+                    await client._driver.serve(stream, transport_opened(stream), early)
                 nursery.cancel_scope.cancel()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, cast
 
 import trio
@@ -70,6 +70,24 @@ def transport_opened(stream: Stream) -> TransportOpened:
     with suppress(OSError):  # the peer may be gone already
         address = stream.socket.getpeername() if isinstance(stream, trio.SocketStream) else None
     return TransportOpened(peer_ip(address), certificate, tls)
+
+
+class Paced(trio.abc.Listener[trio.SocketStream]):
+    """A listener that accepts only when there is room."""
+
+    def __init__(self, listening: trio.SocketListener, room: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+        self._listening = listening
+        self._room = room
+
+    async def accept(self) -> trio.SocketStream:
+        """Whoever comes next, once there is room for them."""
+        await trio.lowlevel.wait_readable(self._listening.socket)
+        async with self._room():
+            return await self._listening.accept()
+
+    async def aclose(self) -> None:
+        """Nobody can connect any more."""
+        await self._listening.aclose()
 
 
 async def tcp_listeners(port: int, host: str | None) -> list[trio.SocketListener]:

@@ -2,7 +2,7 @@
 
 import base64
 import ssl
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
 import pytest
@@ -15,6 +15,7 @@ from ocpp_rpc_core import (
     ClientConnected,
     ConnectionRefused,
     Door,
+    LimitExceeded,
     Reject,
     ServerError,
     State,
@@ -120,8 +121,8 @@ async def test_many_guesses_at_once(env):
 @pytest.mark.feature("B13")
 @pytest.mark.threat("T8")
 async def test_strangers(env):
-    """Who says nothing takes up room until the handshake's time is over; who comes too late is cut off and reported;
-    who was let in takes up none."""
+    """Who says nothing takes up room until the handshake's time is over; a byte stream that is brought too late is cut
+    off and reported; who was let in takes up none."""
     async with env.RPCServer(door=Door(max_unauthenticated=2), handshake_timeout=10) as server:
         heard, line = gathered(server, ConnectionRefused, ServerError), env.line(server)
         server.handle("Echo", lambda call: call.params)
@@ -142,6 +143,15 @@ async def test_strangers(env):
             assert not server.guard._outside
             assert {len(server.clients), len(server.guard._visits)} == {1}
         await env.until(lambda: not server.guard._visits)
+
+
+@asynccontextmanager
+async def strangers(net, server, port, count):
+    """So many who say nothing, at the door by now."""
+    async with AsyncExitStack() as stack:
+        silent = [await stack.enter_async_context(await anyio.connect_tcp("127.0.0.1", port)) for _ in range(count)]
+        await net.until(lambda: len(server.guard._outside) == count)
+        yield silent
 
 
 @pytest.mark.feature("B13")
@@ -167,7 +177,7 @@ async def test_of_one_address(env, monkeypatch):
     address = "192.0.2.1"
     async with env.RPCServer() as server:
         visit = server._visit
-        monkeypatch.setattr(server, "_visit", lambda unknown: visit(address))
+        monkeypatch.setattr(server, "_visit", lambda unknown, **options: visit(address, **options))
         heard, line = gathered(server, ConnectionRefused), env.line(server)
         silent = [await line.stream() for _ in range(16)]
         await env.until(lambda: len(server.guard._outside) == 16)
@@ -181,6 +191,125 @@ async def test_of_one_address(env, monkeypatch):
             await stream.aclose()
         await env.until(lambda: not server.guard._visits)
         assert not server.guard._sources
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T8")
+async def test_whoever_comes_to_a_full_door_waits(net):
+    """A station is not accepted while two strangers stand at the door, and let in when one of them goes; nobody is
+    refused, who is in is served meanwhile, and that the door is full is reported once."""
+    async with net.RPCServer(door=Door(max_unauthenticated=2)) as server:
+        heard = gathered(server, ConnectionRefused, ServerError, UpgradeAborted, LimitExceeded)
+        server.handle("Echo", lambda call: call.params)
+        listener = await server.listen(host="127.0.0.1")
+        async with (
+            net.RPCClient(listener.url, "canary") as canary,
+            strangers(net, server, listener.port, 2) as silent,
+            net.RPCClient(listener.url, "CP1", auto_connect=False) as station,
+        ):
+            net.spawn(station.connect)
+            await net.until(lambda: heard)
+            for n in range(20):
+                assert await canary.call("Echo", {"n": n}) == {"n": n}
+            assert (station.state, len(server.guard._visits)) == (State.CONNECTING, 3)
+            await silent[0].aclose()
+            await net.until(lambda: station.state is State.OPEN)
+            assert await station.call("Echo", {"n": 1}) == {"n": 1}
+            assert heard == [LimitExceeded("max_unauthenticated", 2)]
+        await net.until(lambda: not server.guard._visits)
+        assert server.guard._waiting == []
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T7")
+@pytest.mark.threat("T8")
+async def test_a_full_door_does_not_stand_still(net):
+    """Strangers who stay and say nothing are sent away in time, and so are those who come after them: each who waits
+    has their turn, also behind more strangers than may stand there."""
+    async with net.RPCServer(door=Door(max_unauthenticated=2), handshake_timeout=0.1, close_timeout=0.1) as server:
+        refused = gathered(server, ConnectionRefused)
+        listener = await server.listen(host="127.0.0.1")
+        async with AsyncExitStack() as stack:
+            for _ in range(5):
+                await stack.enter_async_context(await anyio.connect_tcp("127.0.0.1", listener.port))
+            async with net.RPCClient(listener.url, "CP1") as station:
+                assert station.state is State.OPEN
+        await net.until(lambda: not server.guard._visits)
+        assert refused == []
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T8")
+async def test_all_at_once(net):
+    """Many more stations than may stand at the door, at the same moment on two listeners: each is let in at its first
+    attempt, and there are never more at the door than may be."""
+    async with net.RPCServer(door=Door(max_unauthenticated=3)) as server:
+        heard, outside = gathered(server, ConnectionRefused, ServerError, UpgradeAborted), []
+
+        @server.auth
+        async def decide(handshake):
+            outside.append(len(server.guard._outside))
+            await anyio.sleep(0.01)
+            return Accept()
+
+        urls = [(await server.listen(host="127.0.0.1")).url for _ in range(2)]
+        async with AsyncExitStack() as stack:
+            clients = [
+                await stack.enter_async_context(
+                    net.RPCClient(urls[n % 2], f"CP{n}", reconnect=False, auto_connect=False)
+                )
+                for n in range(40)
+            ]
+            async with anyio.create_task_group() as tasks:
+                for client in clients:
+                    tasks.start_soon(client.connect)
+            await net.until(lambda: len(server.clients) == 40)
+        assert heard == []
+        assert max(outside) == 3
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.feature("S22")
+@pytest.mark.feature("S25")
+async def test_closing_at_a_full_door(net, socket_path):
+    """A listener that waits for room, and then the server, are closed at once, and whoever waits is cut off."""
+    async with net.RPCServer(door=Door(max_unauthenticated=1)) as server:
+        full = gathered(server, LimitExceeded)
+        tcp = await server.listen(host="127.0.0.1")
+        await server.listen(path=socket_path)
+        async with (
+            strangers(net, server, tcp.port, 1),
+            await anyio.connect_tcp("127.0.0.1", tcp.port) as one,
+            await anyio.connect_unix(socket_path) as other,
+        ):
+            await net.until(lambda: len(server.guard._waiting) == 2)
+            with anyio.fail_after(1):
+                await tcp.close()
+            with anyio.fail_after(1), pytest.raises(ENDED):
+                await one.receive()
+            assert len(server.guard._waiting) == 1
+            with anyio.fail_after(1):
+                await server.close(force=True)
+            with anyio.fail_after(1), pytest.raises(ENDED):
+                await other.receive()
+        assert full == [LimitExceeded("max_unauthenticated", 1)]
+        assert server.guard._waiting == []
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.feature("S24")
+async def test_a_door_that_is_made_larger(net):
+    """Whoever waits is accepted at once."""
+    async with net.RPCServer(door=Door(max_unauthenticated=1)) as server:
+        listener = await server.listen(host="127.0.0.1")
+        async with (
+            strangers(net, server, listener.port, 1),
+            net.RPCClient(listener.url, "CP1", auto_connect=False) as c,
+        ):
+            net.spawn(c.connect)
+            await net.until(lambda: server.guard._waiting)
+            server.reconfigure(door=Door(max_unauthenticated=2))
+            await net.until(lambda: c.state is State.OPEN)
 
 
 @pytest.mark.feature("B13")

@@ -5,6 +5,7 @@ import hmac
 import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from support.stepping import Bell
 
 from ocpp_rpc_core import _door
 from ocpp_rpc_core._door import REMEMBERED, Door, Guard, Visit, check_password
@@ -84,6 +85,22 @@ class TestConnections:
         guard.leave(three)
         fill(guard, door, 2)
 
+    def test_whoever_was_accepted_into_a_place(self):
+        """They are not refused for strangers that came meanwhile, but for everything else, and count as one."""
+        guard, door = Guard(), Door(max_connections=4, max_unauthenticated=1, max_unauthenticated_per_address=1)
+
+        def accepted(address):
+            guard.keep()
+            return guard.arrive(door, address, accepted=True)
+
+        fill(guard, door, 1, "192.0.2.1")
+        assert isinstance(accepted("192.0.2.2"), Visit)
+        assert accepted("192.0.2.2") == ConnectionRefused("192.0.2.2", ONE_ADDRESS)
+        assert guard.arrive(door, None) == ConnectionRefused(None, STRANGERS)
+        assert all(isinstance(accepted(f"192.0.2.{number}"), Visit) for number in (3, 4))
+        assert accepted("192.0.2.5") == ConnectionRefused("192.0.2.5", TOO_MANY)
+        assert guard._kept == 0
+
     def test_of_one_address(self):
         """One address does not keep others out, and is free again once its strangers are in or gone."""
         guard, door = Guard(), Door(max_unauthenticated_per_address=2)
@@ -125,6 +142,70 @@ class TestConnections:
         fill(guard, Door(), 5)
         assert isinstance(guard.arrive(Door(max_connections=5), None), ConnectionRefused)
         fill(guard, Door(), 1)
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T8")
+class TestRoom:
+    def test_for_one_more_stranger(self):
+        """There is, unless so many stand there as may; who is let in or leaves makes room; the limit is that of now."""
+        guard, door = Guard(), Door(max_unauthenticated=2)
+        assert guard.has_room(door)
+        one, two = fill(guard, door, 2)
+        assert not guard.has_room(door)
+        assert guard.has_room(Door(max_unauthenticated=3))
+        assert guard.has_room(Door(max_unauthenticated=None))
+        guard.let_in(one)
+        assert guard.has_room(door)
+        fill(guard, door, 1)
+        assert not guard.has_room(door)
+        guard.leave(one)
+        assert not guard.has_room(door)
+        guard.leave(two)
+        assert guard.has_room(door)
+
+    def test_a_place_that_is_kept(self):
+        """It is as good as taken, until whoever it is for arrives and takes it, or it is given back."""
+        guard, door = Guard(), Door(max_unauthenticated=2)
+        for _ in range(2):
+            assert guard.has_room(door)
+            guard.keep()
+        assert not guard.has_room(door)
+        assert guard.arrive(door, None) == ConnectionRefused(None, STRANGERS)
+        assert isinstance(guard.arrive(door, None, accepted=True), Visit)
+        assert not guard.has_room(door)
+        guard.give_back()
+        assert guard.has_room(door)
+
+    def test_who_waits_for_it(self):
+        """They are rung for when somebody is let in or leaves who was a stranger, when somebody else did not need
+        their place, and when asked; never again once they are forgotten."""
+        guard = Guard()
+        one, two = fill(guard, Door(), 2)
+        guard.keep()
+        for happens in (lambda: guard.let_in(one), lambda: guard.leave(two), guard.give_back, guard.release):
+            bells = [Bell(), Bell()]
+            for bell in bells:
+                guard.expect(bell)
+            assert [bell.rung for bell in bells] == [False, False]
+            guard.forget(bells[1])
+            happens()
+            assert [bell.rung for bell in bells] == [True, False]
+            guard.forget(bells[0])
+        assert guard._waiting == []
+
+    def test_a_crowd_is_news_once(self):
+        """Until half of it is gone, whoever comes and goes meanwhile."""
+        guard, door = Guard(), Door(max_unauthenticated=4)
+        crowd = fill(guard, door, 4)
+        assert [guard.crowded() for _ in range(3)] == [True, False, False]
+        guard.let_in(crowd.pop())
+        crowd += fill(guard, door, 1)
+        assert not guard.crowded()
+        guard.let_in(crowd.pop())
+        guard.leave(crowd.pop())
+        crowd += fill(guard, door, 2)
+        assert [guard.crowded(), guard.crowded()] == [True, False]
 
 
 class Crowd(RuleBasedStateMachine):

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+from contextlib import ExitStack
 
 import pytest
 from support.stepping import Bell, Driver, Task
@@ -139,6 +140,18 @@ class TestByName:
         assert server._registry._waiting == {}
 
 
+async def accepting(server, error=None):
+    """Accept somebody when there is room, or fail to."""
+    async with server._room():
+        if error is not None:
+            raise error
+
+
+def accepts(server):
+    """Whether somebody was accepted at once."""
+    return inspect.getcoroutinestate(Task(accepting(server)).coroutine) == inspect.CORO_CLOSED
+
+
 class TestDoor:
     @pytest.mark.feature("B13")
     @pytest.mark.threat("T8")
@@ -171,6 +184,72 @@ class TestDoor:
         server.reconfigure(door=Door(max_unauthenticated=1))
         with server._visit(None), server._visit(None) as second:
             assert second is None
+
+    @pytest.mark.feature("B13")
+    @pytest.mark.threat("T8")
+    def test_who_accepts_waits_for_room(self):
+        """While as many strangers are there as may stand at the door, nobody is accepted, and who brings a byte
+        stream is refused; then one goes on for each who is let in or has left.  That is reported once."""
+        server, heard = Server(bytes, {"door": Door(max_unauthenticated=3)}), []
+        server.on(n.LimitExceeded, heard.append)
+        server.on(n.ConnectionRefused, heard.append)
+        assert all(accepts(server) for _ in range(3))
+        with ExitStack() as stack:
+            one, other, _ = (stack.enter_context(server._visit(None, accepted=True)) for _ in range(3))
+            tasks = [Task(accepting(server)) for _ in range(2)]
+            assert not any(task.step() for task in tasks)
+            with server._visit(None) as brought:
+                assert brought is None
+            server.guard.let_in(one)
+            assert [task.step() for task in tasks] == [True, False]
+            server.guard.leave(other)
+            assert tasks[1].step()
+            for _ in range(2):
+                assert isinstance(stack.enter_context(server._visit(None, accepted=True)), Visit)
+        assert (server.guard._waiting, server.guard._kept) == ([], 0)
+        refused = n.ConnectionRefused(None, "too many connections that are not let in yet")
+        assert heard == [n.LimitExceeded("max_unauthenticated", 3), refused]
+
+    @pytest.mark.feature("B13")
+    @pytest.mark.threat("T8")
+    def test_a_place_for_nobody(self):
+        """If nobody could be accepted after all, or whoever was is refused for something else, the next may come."""
+        server = Server(bytes, {"door": Door(max_unauthenticated=1)})
+        for _ in range(2):
+            with pytest.raises(OSError, match="no more files"):
+                Task(accepting(server, OSError("no more files")))
+        server.reconfigure(door=Door(max_unauthenticated=1, max_unauthenticated_per_address=1))
+        with server._visit("192.0.2.1") as stranger:
+            server.reconfigure(door=Door(max_unauthenticated=2, max_unauthenticated_per_address=1))
+            assert accepts(server)
+            task = Task(accepting(server))
+            with server._visit("192.0.2.1", accepted=True) as refused:
+                assert refused is None
+            assert stranger is not None
+            assert task.step()
+
+    @pytest.mark.feature("B13")
+    @pytest.mark.feature("S22")
+    def test_giving_up_waiting_for_room(self):
+        """A listener that is closed while it waits leaves nothing behind."""
+        server = Server(bytes, {"door": Door(max_unauthenticated=1)})
+        with server._visit(None):
+            task = Task(accepting(server))
+            task.coroutine.close()
+        assert (server.guard._waiting, server.guard._kept) == ([], 0)
+
+    @pytest.mark.feature("B13")
+    @pytest.mark.feature("S24")
+    def test_a_larger_door(self):
+        """Who waits for room goes on when the limit is raised or taken away, not when something else changes."""
+        for limit in (2, None):
+            server = Server(bytes, {"door": Door(max_unauthenticated=1)})
+            with server._visit(None):
+                task = Task(accepting(server))
+                server.reconfigure(ping_interval=5)
+                assert not task.step()
+                server.reconfigure(door=Door(max_unauthenticated=limit))
+                assert task.step()
 
 
 class TestListening:
