@@ -1,6 +1,6 @@
 """A process of ours that can be killed and stopped: a server, or many stations that stay connected.
 
-    python peer.py server ADAPTER PORT PING           prints `{"port": ...}` once it listens
+    python peer.py server ADAPTER PORT PING           prints its port once it listens, and how many it refused
     python peer.py stations ADAPTER PORT PING COUNT   prints how many are open, and how many calls they made
 
 `PING` is the seconds between pings.  Each station makes a call as soon as it is connected, and again each time
@@ -8,6 +8,7 @@ that it is connected anew.
 """
 
 import importlib
+import itertools
 import json
 import os
 import resource
@@ -16,7 +17,7 @@ import sys
 import anyio
 from support.env import ADAPTERS
 
-from ocpp_rpc_core import ConnectionLost, ExponentialBackoff, Opened, State
+from ocpp_rpc_core import ConnectionLost, ConnectionRefused, ExponentialBackoff, Opened, State
 
 
 def say(**facts):
@@ -30,7 +31,9 @@ async def serve(adapter, port, ping):
         server.handle("Echo", lambda call: {**call.params, "pid": os.getpid()})
         server.handle("Clients", lambda call: {"count": len(server.clients), "pid": os.getpid()})
         listener = await server.listen(port, "127.0.0.1")
-        say(port=listener.port)
+        refused = itertools.count(1)
+        server.on(ConnectionRefused, lambda _: say(port=listener.port, refused=next(refused)))
+        say(port=listener.port, refused=0)
         await anyio.sleep_forever()
 
 
@@ -53,11 +56,10 @@ class Fleet:
         self._lost = 0
 
     async def run(self):
-        """Connect them all, and stay."""
-        door = anyio.CapacityLimiter(50)
+        """Connect them all at the same moment, and stay."""
         async with anyio.create_task_group() as tasks:
             for station in self._stations:
-                tasks.start_soon(self._live, station, door)
+                tasks.start_soon(self._live, station)
             told = None
             while True:
                 facts = {
@@ -71,7 +73,7 @@ class Fleet:
                     told = facts
                 await anyio.sleep(0.1)
 
-    async def _live(self, station, door):
+    async def _live(self, station):
         """Call once for each time that it is connected."""
         opened = anyio.Event()
 
@@ -80,8 +82,7 @@ class Fleet:
 
         station.on(Opened, again)
         async with station:
-            async with door:
-                await station.connect()
+            await station.connect()
             while True:
                 await opened.wait()
                 opened = anyio.Event()
