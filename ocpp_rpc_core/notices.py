@@ -190,10 +190,13 @@ class Closed:
 @final
 @dataclass(frozen=True, slots=True)
 class LimitExceeded:
-    """The peer, or for queued calls our own application, went beyond a limit; servers hear it of all clients."""
+    """The peer, or for queued calls our own application, went beyond a limit; servers hear it of all clients.
+
+    Servers also hear that their door is full.
+    """
 
     limit: str
-    """The name of the field of `Limits`, or of the option; what happens next is said there."""
+    """The name of the field of `Limits` or `Door`, or of the option; what happens next is said there."""
     bound: float
     """Its value."""
 

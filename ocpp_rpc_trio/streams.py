@@ -108,7 +108,7 @@ async def unix_listener(path: str) -> trio.SocketListener:
     listening = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
     try:
         await listening.bind(path)
-        listening.listen()
+        listening.listen(0xFFFF)  # as many as the system allows, as trio does for TCP
     except BaseException:
         listening.close()
         raise
