@@ -37,8 +37,6 @@ class Joined:
         }
         self.client = Connection(ClientOptions(identity="CP1", **common), router(), frozenset())
         self.server = Connection(ServerOptions(**common), router(), frozenset())
-        self.outcomes: dict[int, Any] = {}
-        """What became of each call, by token."""
         self.held: list[tuple[Connection, e.Event]] | None = None
         """What has been sent and shall arrive with the next `step`; None: it arrives at once."""
         self.now = 0.0
@@ -49,10 +47,12 @@ class Joined:
         assert self.client.protocol == protocol
 
     def call(self, method: str, params: Any) -> Any:
-        """One call, there and back, which is all that happens."""
+        """One call, there and back, which is all that happens; raises the `RPCError` of one that is not valid."""
         client, server, now = self.client, self.server, self.now
         self.now += 4e-6
         (sent,) = client.handle(e.CallRequested(next(self.tokens), method, params), now + 1e-6)
+        if type(sent) is a.RejectCall:
+            raise sent.error
         assert type(sent) is a.SendBytes
         (start,) = server.handle(e.BytesReceived(sent.data), now + 2e-6)
         assert type(start) is a.StartHandler
@@ -72,10 +72,6 @@ class Joined:
                 self._pass_on(other, e.BytesReceived(action.data))
             elif kind is a.StartHandler:
                 self.tell(connection, e.HandlerReturned(action.request_id, RESULTS[action.method]))
-            elif kind is a.ResolveCall:
-                self.outcomes[action.token] = action.result
-            elif kind is a.RejectCall:
-                self.outcomes[action.token] = action.error
 
     def _pass_on(self, other: Connection, event: e.Event) -> None:
         if self.held is not None:

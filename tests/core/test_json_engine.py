@@ -218,3 +218,51 @@ def test_without_orjson():
     code += "print(written(reader(32)('[1]')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[1]\n"
+
+
+LONG_TEXT = "x" * 500
+
+
+@pytest.mark.threat("J1")
+@pytest.mark.parametrize("module", BOTH)
+@pytest.mark.parametrize("limit", [1, 2, 3, 10, 32, 64, 1000, math.inf])
+def test_numbers_around_the_limit_in_a_long_text(module, limit):
+    """Where C reads the numbers, none is let through that is a character too long, and none refused that fits."""
+    longest = int(min(limit, 300))
+    for head, tail in (("", ""), ("-", ""), ("1.", ""), ("", "e5"), ("", "E-9"), ("", "e+99"), ("", "e-300")):
+        for size in range(max(1, longest - 3), longest + 4):
+            digits = size - len(head) - len(tail)
+            if digits < 1:
+                continue
+            number = head + "1" * digits + tail
+            read = module.reader(limit)
+            text = f'["{LONG_TEXT}",{number}]'
+            if len(number) > limit:
+                with pytest.raises(ValueError) as caught:
+                    read(text)
+                assert type(caught.value).__name__ == "TooLong"
+            else:
+                assert repr(read(text)[1]) == repr(json.loads(number))
+
+
+@pytest.mark.threat("J1")
+@pytest.mark.parametrize("module", BOTH)
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1E+309", "1" * 25 + "e300", "NaN", "-Infinity"])
+def test_no_number_of_a_long_text_is_infinite(module, number):
+    """A glance at the text finds what C would make infinity of."""
+    for text in (f'["{LONG_TEXT}",{number}]', f'[{number},"{LONG_TEXT}"]'):
+        with pytest.raises(ValueError):
+            module.reader(32)(text)
+
+
+@pytest.mark.parametrize("module", BOTH)
+@given(
+    value=st.recursive(st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(), st.lists),
+    surrogate=st.booleans(),
+)
+def test_long_texts_are_read_as_short_ones(module, value, surrogate):
+    """Which way is taken depends on the length; what comes out does not."""
+    text = json.dumps([value], ensure_ascii=surrogate)
+    filler = f'"{LONG_TEXT}\ud800"' if surrogate else f'"{LONG_TEXT}"'
+    read = module.reader(5000)
+    assert outcome(read, text[:-1] + f",{filler}]")[:-20].startswith(outcome(read, text)[:-1])
