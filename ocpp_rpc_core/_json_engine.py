@@ -22,8 +22,9 @@ _EXPONENT = 3
 """Characters of an exponent that is not large."""
 _SHORT = 400
 """Characters that are read before they are looked at."""
+# orjson makes floats of integers beyond 64 bits, and has no limit on digits; what is infinite it refuses.
 _RUN = 19
-"""Digits that orjson may make a float of, because the integer has more than 64 bits."""
+_ALIKE = bytes(48 if chr(byte) in "0123456789.+-eE" else 32 for byte in range(256))
 
 
 class TooLong(ValueError):
@@ -75,13 +76,12 @@ def _too_long(max_digits: float) -> bytes:
 
 
 def _orjson_reader(max_digits: float) -> Callable[[str], Any]:
-    standard, too_long = _standard_reader(max_digits), _too_long(max_digits)[:_RUN]
+    standard, too_long = _standard_reader(max_digits), b"0" * int(max(1, min(max_digits + 1, _RUN)))
 
     def read(text: str) -> Any:
         try:
             data = text.encode()
-            glance = data.translate(_GLANCE)
-            if too_long not in glance and _LARGE not in glance:
+            if too_long not in data.translate(_ALIKE):
                 return orjson.loads(data)
         except ValueError:  # lone surrogates, for example; or it is wrong, and shall be refused in the same words
             pass
