@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import _opening as o, actions as a, events as e, notices as n
+from . import _opening as o, _websocket as ws, actions as a, events as e, notices as n
 from ._frames import is_sendable
 from ._lifecycle import TALKING, Alarm, Phase, Trigger
 from ._makeup import ABNORMAL, Makeup
@@ -12,6 +12,8 @@ LINGER = 1.0
 """Seconds a client waits for the server to end the byte stream after the goodbyes (RFC 6455 7.1.1)."""
 GOING_AWAY = 1001
 NORMAL = 1000
+TRY_AGAIN_LATER = 1013
+"""It is we who have too little room; a registered code, newer than the RFC's."""
 
 
 class Course(Makeup):
@@ -94,12 +96,25 @@ class Course(Makeup):
         else:
             self._close_transport(now)
 
+    def _keep(self, websocket: ws.WebSocket, now: float) -> None:
+        """What is kept of an unfinished message counts for all connections; if that is too much, this one must go."""
+        if self._budget is None:
+            return
+        held = websocket.held
+        if self._budget.hold(self._held, held):
+            self._held = held
+            return
+        self._report(n.LimitExceeded("partial_bytes", self._budget.bound))
+        reason = "the server is overloaded"
+        if goodbye := websocket.close(TRY_AGAIN_LATER, reason):
+            self._out.append(a.SendBytes(goodbye))
+        self._finished(TRY_AGAIN_LATER, reason, now, linger=False)
+
     def _part(self, why: str, now: float) -> None:
         """Nothing more is said or heard on this byte stream; it has yet to end."""
         if self._phase in TALKING:
             self._tell_session(e.SessionLost(why, final=not self._may_retry), now)
-        self._pace.stop()
-        self._alarms.clear(*Alarm)
+        self._deafen()
         self._move(Trigger.PART)
 
     def _close_transport(self, now: float) -> None:
@@ -135,8 +150,7 @@ class Course(Makeup):
             self._report(n.SocketError(error))
         if self._failure is None:
             self._failure = self._why_not_open(error)
-        self._alarms.clear(*Alarm)
-        self._pace.stop()
+        self._deafen()
         retry = self._may_retry
         code, reason = self._ended_with
         why = str(self._failure or reason) or "the byte stream ended"
@@ -171,8 +185,7 @@ class Course(Makeup):
 
     def _end(self, code: int, reason: str, now: float) -> None:
         """Closed, for good: nothing is left behind."""
-        self._alarms.clear(*Alarm)
-        self._pace.stop()
+        self._deafen()
         self._tell_session(e.SessionLost(reason or "the connection is closed", final=True), now)
         if self._websocket is not None:
             self._report(n.Disconnected(code, reason))

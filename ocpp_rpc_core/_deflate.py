@@ -30,7 +30,8 @@ _ALLOWED: Final[dict[str, frozenset[str | None]]] = {
 """The parameters of an offer and their values (RFC 7692 7.1)."""
 
 
-class _Inflater(Extension):
+@final
+class Inflater(Extension):
     """Inflates one message, and knows its control frames from its fragments."""
 
     def __init__(self, max_size: float) -> None:
@@ -40,6 +41,11 @@ class _Inflater(Extension):
         self._control = False  # the frame being read is a control frame, never compressed (RFC 7692 6.1)
         self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
         self._inflated = bytearray()
+
+    @property
+    def held(self) -> int:
+        """Bytes that it keeps until the message is whole."""
+        return len(self._inflated)
 
     def enabled(self) -> bool:
         return True
@@ -99,9 +105,9 @@ class Deflate:
         return packed if len(packed) < len(payload) else None
 
     @staticmethod
-    def inflater(max_size: float) -> Extension:
+    def inflater(max_size: float) -> Inflater:
         """A wsproto extension that reads one message of at most `max_size` bytes, inflated."""
-        return _Inflater(max_size)
+        return Inflater(max_size)
 
 
 def offer() -> str:

@@ -44,6 +44,9 @@ class Door:
     the answer is HTTP 429."""
     rejection_window: float = 60.0
     """Seconds until a rejection is forgotten."""
+    partial_bytes: float | None = 256 * 2**20
+    """Bytes that all connections together keep of messages that have not ended.  Whose message would go beyond is
+    closed with 1013, and that is reported as `LimitExceeded`."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -8,6 +8,7 @@ from math import inf
 from typing import Any, ClassVar
 
 from . import _opening as o, _websocket as ws, actions as a, events as e, notices as n
+from ._budget import Budget
 from ._dialling import Dialling
 from ._http import Handshake
 from ._lifecycle import MOVES, TALKING, Alarm, Phase, Trigger
@@ -37,12 +38,15 @@ class Makeup:
         options: ClientOptions | ServerOptions,
         router: Router | None = None,
         wanted: Container[type[n.Notice]] = EVERYTHING,
+        budget: Budget | None = None,
     ) -> None:
         self._options = options
         self._dialling = Dialling(options) if isinstance(options, ClientOptions) else None
         hold = isinstance(options, ServerOptions) and options.hold_calls
         self._session = Session(options, router, wanted, hold=hold, write=self._frame)
         self._pace = Pace(options.limits, options.ping_interval, defer=options.defer_pings_on_activity)
+        self._budget = budget
+        self._held = 0  # bytes of an unfinished message, as the budget was told
         self._was_paused = False  # when the pace was last told
         self._alarms: Alarms[Alarm] = Alarms()
         self._phase = Phase.IDLE
@@ -120,6 +124,16 @@ class Makeup:
         defer, running = options.defer_pings_on_activity, self._phase in TALKING and not self._session.paused
         self._pace.reconfigure(options.limits, options.ping_interval, defer=defer, now=now, running=running)
         self._out += self._session.reconfigure(options, now)
+
+    def _deafen(self) -> None:
+        """Nothing more is heard on this byte stream, nor waited for."""
+        self._alarms.clear(*Alarm)
+        self._pace.stop()
+        if self._websocket is not None:
+            self._websocket.drop()
+        if self._budget is not None:
+            self._budget.hold(self._held, 0)
+            self._held = 0
 
     # --- The peer's pace ------------------------------------------------------
 

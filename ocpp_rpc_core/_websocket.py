@@ -8,11 +8,10 @@ from typing import Final, final
 
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
-from wsproto.extensions import Extension
 from wsproto.frame_protocol import CloseReason
 
 from ocpp_rpc_core import _frames
-from ocpp_rpc_core._deflate import Deflate
+from ocpp_rpc_core._deflate import Deflate, Inflater
 from ocpp_rpc_core._frame_limits import FrameLimits
 from ocpp_rpc_core._frames import encode, mask
 
@@ -100,8 +99,8 @@ class WebSocket:
     """
 
     __slots__ = (
-        *("_client", "_deflate", "_head", "_max_fragments", "_max_size", "_message", "_missing", "_random_bytes"),
-        *("_state", "_waited", "_wsproto"),
+        *("_client", "_deflate", "_head", "_inflater", "_max_fragments", "_max_size", "_message", "_missing"),
+        *("_random_bytes", "_state", "_waited", "_wsproto"),
     )
 
     def __init__(
@@ -124,6 +123,7 @@ class WebSocket:
         self._missing = 0  # bytes that have yet to come of the frame that wsproto is reading
         self._message: bytearray | None = None  # what came of a message, UTF-8 or binary, that is not whole
         self._wsproto: Connection | None = None  # for one message with its control frames, then dropped
+        self._inflater: Inflater | None = None  # its, if there is compression
 
     @property
     def within_message(self) -> bool:
@@ -134,6 +134,17 @@ class WebSocket:
     def unfinished(self) -> bool:
         """Whether a message or frame has begun that has not ended."""
         return bool(self._head or self._missing or self._message is not None)
+
+    @property
+    def held(self) -> int:
+        """Bytes that are kept of it, as they came or inflated; not what its frames announce."""
+        size = len(self._head) + len(self._message or b"")
+        return size if self._inflater is None else size + self._inflater.held
+
+    def drop(self) -> None:
+        """Read nothing more, and keep nothing of what has not ended."""
+        self._state, self._head, self._missing = _CLOSED, b"", 0
+        self._wsproto = self._inflater = self._message = None
 
     def receive(self, data: bytes) -> Iterator[Signal]:
         """What `data` means, found lazily: iterate to the end before the next call.
@@ -166,8 +177,7 @@ class WebSocket:
         """The text of a frame that is whole and a message of its own, and where it ends; None if it is special."""
         if data[start] != _frames.TEXT or len(data) < start + 4 or self._message is not None:
             return None
-        size = data[start + 1]
-        payload = start + 2
+        size, payload = data[start + 1], start + 2
         if not self._client:
             size -= 0x80  # the mask bit, or what is left is no size
             payload += 4
@@ -206,8 +216,7 @@ class WebSocket:
 
     def _judge(self, piece: bytes) -> Iterator[Signal]:
         """What wsproto makes of a piece of one frame: it gets a header whole, a payload as it comes."""
-        if self._wsproto is None:
-            self._wsproto = self._new_wsproto()
+        self._wsproto = self._wsproto or self._new_wsproto()
         self._wsproto.receive_data(piece)
         for event in self._wsproto.events():
             match event:
@@ -223,13 +232,13 @@ class WebSocket:
                 case _:  # pragma: no cover - frames give no other event
                     pass
         if not self._missing and self._message is None:
-            self._wsproto = None  # cheap to make, and 2 kB less for an idle connection
+            self._wsproto = self._inflater = None  # cheap to make, and 2 kB less for an idle connection
 
     def _new_wsproto(self) -> Connection:
-        extensions: list[Extension] = [FrameLimits(self._max_size, self._max_fragments)]
-        if self._deflate is not None:
-            extensions.append(self._deflate.inflater(self._max_size))
-        return Connection(ConnectionType.CLIENT if self._client else ConnectionType.SERVER, extensions)
+        self._inflater = None if self._deflate is None else self._deflate.inflater(self._max_size)
+        limits = FrameLimits(self._max_size, self._max_fragments)
+        kind = ConnectionType.CLIENT if self._client else ConnectionType.SERVER
+        return Connection(kind, [limits] if self._inflater is None else [limits, self._inflater])
 
     def _gather(self, event: TextMessage | BytesMessage) -> Iterator[str | bytes]:
         """The message, once its last piece is here."""
@@ -244,13 +253,11 @@ class WebSocket:
     def _end(self, event: CloseConnection, *, failed: bool) -> CloseReceived | Failed:
         """The last signal.  wsproto tells of a failure in the words of a close frame, and then stays open."""
         code, reason = int(event.code), event.reason or ""
-        signal: CloseReceived | Failed
         if failed:
             reason = _REASONS.get(code, reason)
-            signal = Failed(code, reason, self._close_frame(code, reason))
-        else:
-            signal = CloseReceived(code, reason, self._close_frame(code, reason))
-        self._state, self._wsproto, self._message = _State.CLOSED, None, None
+        kind: type[CloseReceived | Failed] = Failed if failed else CloseReceived
+        signal = kind(code, reason, self._close_frame(code, reason))
+        self.drop()
         return signal
 
     def text(self, text: str) -> bytes:

@@ -169,7 +169,8 @@ class ServerOptions(Options):
     """How a client that shares no subprotocol is turned away: with HTTP status 400, or with `"close"` by completing
     the handshake without a subprotocol and closing with 1002 (rule 24)."""
     door: Door = field(default_factory=Door)
-    """How many may connect, and how often `auth` may reject one; a [`Door`](#door)."""
+    """How many may connect, how often `auth` may reject one, and what all keep of unfinished messages; a
+    [`Door`](#door)."""
     allowed_origins: Sequence[str] = ()
     """Web pages that may connect: values of the header `Origin`, `"*"` for all.  Browsers send it, stations hardly
     ever; who sends another is refused with 403."""
@@ -181,6 +182,13 @@ class ServerOptions(Options):
         object.__setattr__(self, "allowed_origins", tuple(self.allowed_origins))
         if not isinstance(self.door, Door):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ValueError(f"door must be a Door, not {self.door!r}")
+
+    def bound(self, limit: str) -> float:
+        """The value of a limit: a field of `limits` or `door`, or an option."""
+        if not hasattr(self.door, limit):
+            return super(ServerOptions, self).bound(limit)
+        value: float | None = getattr(self.door, limit)
+        return inf if value is None else value
 
 
 @final

@@ -30,7 +30,8 @@ class Connection(Course):
     """Feed it events and the time; do the actions it returns, in order; come back by `deadline`.
 
     One object lives through all reconnects of a client, and through one connection of a server.
-    `router` finds handlers; `wanted` holds the notice types of single messages that somebody wants to hear.
+    `router` finds handlers; `wanted` holds the notice types of single messages that somebody wants to hear; `budget`
+    is what all connections of a server share.
 
     1. Do the returned actions in order; there is nothing else to call.
     2. Send `Tick` by `deadline`; a spurious one is harmless.
@@ -233,8 +234,9 @@ class Connection(Course):
                     self._finished(code, reason, now, linger=self._dialling is not None and not broken)
                 case _:
                     assert_never(signal)
-        if websocket.unfinished:
+        if websocket.unfinished or self._held:
             self._watch(websocket, now)
+            self._keep(websocket, now)
 
     # --- Time -----------------------------------------------------------------
 

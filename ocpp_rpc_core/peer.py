@@ -10,6 +10,7 @@ from typing import Any, TypeVar, Unpack, overload
 
 from . import events as e
 from ._answers import CloseInfo, InboundCall, attempt
+from ._budget import Budget
 from ._http import Handshake
 from ._lifecycle import Phase, State
 from ._observers import Bell, EventStream, Observers
@@ -122,10 +123,12 @@ def _check_strings(method: object, message_id: object) -> None:
 class Peer(Handling, Observable):
     """Either end of a connection; some of its methods are for drivers, and say so."""
 
-    def __init__(self, options: ClientOptions | ServerOptions, parent: Router | None = None) -> None:
+    def __init__(
+        self, options: ClientOptions | ServerOptions, parent: Router | None = None, budget: Budget | None = None
+    ) -> None:
         Handling.__init__(self, parent)
         Observable.__init__(self)
-        self.connection = Connection(options, self._router, self._observers.wanted)
+        self.connection = Connection(options, self._router, self._observers.wanted, budget)
         """The state machine behind it; only a driver may feed it."""
         self.feed: Callable[[e.Event], None] = self._too_early
         """Tells the connection; set by the driver."""

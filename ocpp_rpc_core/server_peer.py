@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, Unpack
 
 from . import events as e, notices as n
 from ._answers import Accept, Auth, Reject, attempt, verdict_event
+from ._budget import Budget
 from ._door import Attempt, Guard, Visit
 from ._http import Handshake
 from ._settings import PeerSettings, ServerSettings
@@ -29,7 +30,7 @@ class ServerSidePeer(Peer):
     def __init__(self, server: ServerPeer[Any]) -> None:
         self._server = server
         self._options = server.client_options()
-        super().__init__(self._options, server.router)
+        super().__init__(self._options, server.router, server.budget)
         self.session: Any = None
         """What the authentication callback accepted the client with."""
         self.visit: Visit | None = None
@@ -110,6 +111,7 @@ class ServerPeer(Handling, Observable, Generic[S]):
         changes.pop("duplicates", None)
         self._options = reconfigure(ServerOptions(entropy=entropy), changes)
         self.guard = Guard(open_files)
+        self.budget = Budget(self._options.bound("partial_bytes"))
         self._auth: Auth | None = None
         self.welcome: Callable[[S], object] | None = None
         """The application's `on_client` callback."""
@@ -150,6 +152,7 @@ class ServerPeer(Handling, Observable, Generic[S]):
             del options["duplicates"]
         self._options = reconfigure(self._options, options)
         self.guard.release()  # the door may be larger now
+        self.budget.bound = self._options.bound("partial_bytes")
 
     def client_options(self) -> ServerOptions:
         """The options of a connection that begins now."""

@@ -464,3 +464,12 @@ def test_limits(role):
     assert role(max_message_size=9).bound("max_message_size") == 9
     with pytest.raises(ValueError, match="limits must be Limits"):
         role(limits={"headers": 7})
+
+
+@pytest.mark.feature("B13")
+def test_the_bounds_of_a_door():
+    """A server's `bound` finds them, too, and None is infinity; a client has no door."""
+    assert server(door=Door(partial_bytes=7)).bound("partial_bytes") == 7
+    assert server(door=Door(partial_bytes=None)).bound("partial_bytes") == inf
+    with pytest.raises(AttributeError):
+        client().bound("partial_bytes")

@@ -7,8 +7,10 @@ from support import wire
 from support.wire import client, dialling, goodbye, message, opened, server, upgrading
 
 from ocpp_rpc_core import actions as a, errors, events as e, notices as n
+from ocpp_rpc_core._budget import Budget
 from ocpp_rpc_core._lifecycle import Phase, State
 from ocpp_rpc_core.backoff import ExponentialBackoff, OCPPBackoff
+from ocpp_rpc_core.connection import Connection
 from ocpp_rpc_core.errors import ConnectionLost, NotConnected
 from ocpp_rpc_core.limits import Limits
 from ocpp_rpc_core.router import Router
@@ -691,3 +693,49 @@ def test_what_a_peer_that_is_not_read_owes(end):
     if going_on:
         script.tell(e.BytesReceived(b"\x80" + bytes(4))).expect()
         assert script._machine.deadline == 105
+
+
+# --- No room for what is not whole ----------------------------------------------------------------
+
+
+def sharing(budget):
+    """A server's open connection that shares a budget for unfinished messages."""
+    return opened(Connection(wire.server_options(), budget=budget))
+
+
+HALF, MORE = (wire.frame(first, b"x" * 600, masked=True) for first in (0x01, 0x00))
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T24")
+def test_no_room_for_an_unfinished_message():
+    """It is closed with 1013, whatever was under way is given up, and nothing of the message is kept."""
+    budget, reason = Budget(1000), "the server is overloaded"
+    script = sharing(budget).tell(e.CallRequested(2, "M")).skip().tell(e.BytesReceived(HALF)).expect()
+    assert (budget.held, script._machine._held) == (600, 600)
+    script.tell(e.BytesReceived(MORE)).expect(
+        a.Report(n.LimitExceeded("partial_bytes", 1000)),
+        a.SendBytes(goodbye(1013, reason)),
+        a.RejectCall(
+            2, ConnectionLost(f"the connection ended before the answer came: closed by the peer with 1013 {reason}")
+        ),
+        a.CloseTransport(),
+    )
+    assert (budget.held, script._machine._websocket.held, script._machine.deadline) == (0, 0, 5)
+    script.tell(e.TransportClosed()).expect(a.Report(n.Disconnected(1013, reason)), CLOSING, *closed(1013, reason))
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T24")
+def test_no_room_after_our_goodbye():
+    """No second goodbye is said."""
+    script = sharing(Budget(1000)).tell(e.BytesReceived(HALF)).expect().tell(e.CloseRequested()).skip()
+    exceeded = a.Report(n.LimitExceeded("partial_bytes", 1000))
+    script.tell(e.BytesReceived(MORE)).expect(exceeded, a.CloseTransport())
+
+
+@pytest.mark.feature("B13")
+def test_room_without_a_budget():
+    """Nothing is counted."""
+    script = opened(server()).tell(e.BytesReceived(HALF)).expect().tell(e.BytesReceived(MORE)).expect()
+    assert script._machine._held == 0

@@ -400,3 +400,14 @@ def test_nothing_is_kept_between_messages():
 def test_default_window():
     """An agreement that says nothing of windows uses the one that suits small messages."""
     assert Deflate()._window_bits == _deflate._OUR_WINDOW_BITS
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T24")
+def test_what_an_inflater_keeps_is_known():
+    """Bytes as they inflated, until the message is whole."""
+    inflater, ws = Deflate.inflater(2**20), server()
+    assert inflater.held == 0
+    packer = zlib.compressobj(wbits=-15)
+    feed(ws, masked(0x41, packer.compress(b"x" * 5000) + packer.flush(zlib.Z_SYNC_FLUSH)))
+    assert ws.held == 5000

@@ -26,8 +26,12 @@ class TestDoor:
             max_unauthenticated_per_address=16,
             max_rejections=10,
             rejection_window=60.0,
+            partial_bytes=256 * 2**20,
         )
-        names = ("max_connections", "max_unauthenticated", "max_unauthenticated_per_address", "max_rejections")
+        names = (
+            *("max_connections", "max_unauthenticated", "max_unauthenticated_per_address", "max_rejections"),
+            "partial_bytes",
+        )
         for name in names:
             assert Door(**{name: None}) != Door(**{name: float("inf")}) != Door(**{name: 1})
         for name in (*names, "rejection_window"):

@@ -7,7 +7,9 @@ from support import wire
 from support.wire import client, message, opened, server
 
 from ocpp_rpc_core import actions as a, errors, events as e, notices as n
+from ocpp_rpc_core._budget import Budget
 from ocpp_rpc_core._lifecycle import Phase
+from ocpp_rpc_core.connection import Connection
 from ocpp_rpc_core.limits import Limits
 from ocpp_rpc_core.router import Router
 
@@ -94,3 +96,16 @@ def test_an_infinite_delay_is_no_alarm():
     """There is nothing to come back for."""
     script = wire.upgrading(server(handshake_timeout=float("inf")))
     assert script._machine.deadline is None
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T24")
+def test_what_is_not_heard_any_more_takes_nothing():
+    """What had come of a message is given back to the budget that all connections of a server share, if there is one."""
+    budget = Budget(1000)
+    for script in (opened(server()), opened(Connection(wire.server_options(), budget=budget))):
+        script.tell(e.BytesReceived(BEGUN)).expect()
+        assert script._machine._websocket.held == 3
+        script._machine._deafen()
+        assert (script._machine._websocket.held, script._machine._held, script._machine.deadline) == (0, 0, None)
+    assert budget.held == 0

@@ -28,7 +28,7 @@ FAST_LANE = {"push": 110}
 """Rooms that only make an adapter faster, with the code lines each may have; without them it would work, too."""
 
 FLOORS = (
-    {"errors", "limits", "router", "backoff", "_timers", "_recent", "_schemas"},
+    {"errors", "limits", "router", "backoff", "_timers", "_recent", "_budget", "_schemas"},
     {
         *("notices", "_observers", "_codec", "_json", "_json_engine", "_dialects", "_keepalive", "_pace"),
         *("validation", "_compile", "_compile_flat", "_compile_rules", "_compile_explain"),

@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 
 import pytest
+from support import wire
 
 from ocpp_rpc_core import events as e, notices as n
 from ocpp_rpc_core._answers import Accept, Reject
@@ -51,6 +52,26 @@ class TestOptions:
             it.reconfigure(duplicates="some")
         it.reconfigure(ping_interval=5)
         assert it.client_options().ping_interval == 5
+
+    @pytest.mark.feature("B13")
+    @pytest.mark.feature("S24")
+    @pytest.mark.threat("T24")
+    def test_all_connections_share_one_budget(self):
+        """For what they keep of unfinished messages; a new bound counts for those that are there already."""
+        it = server(door=Door(partial_bytes=1000))
+        one, two = client(it), client(it)
+        begun = wire.frame(0x01, b"x" * 600, masked=True)
+        assert one.connection.handle(e.BytesReceived(begun), 0.0) == []
+        exceeded, *_ = two.connection.handle(e.BytesReceived(begun), 0.0)
+        assert exceeded.notice == n.LimitExceeded("partial_bytes", 1000)
+        assert it.budget.held == 600
+        it.reconfigure(door=Door(partial_bytes=700))
+        assert it.budget.bound == 700
+        exceeded, *_ = one.connection.handle(e.BytesReceived(wire.frame(0x00, b"x" * 101, masked=True)), 0.0)
+        assert exceeded.notice == n.LimitExceeded("partial_bytes", 700)
+        assert it.budget.held == 0
+        it.reconfigure(door=Door(partial_bytes=None))
+        assert it.budget.bound == float("inf")
 
     def test_callbacks_decide_whether_the_connection_must_ask_and_hold(self):
         """Authentication and held calls follow from what is registered."""

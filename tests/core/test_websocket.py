@@ -1,6 +1,7 @@
 """Bytes to signals and back, in both roles (RFC 6455 5-7)."""
 
 import tracemalloc
+import zlib
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
@@ -581,3 +582,62 @@ def test_wrong_text_fails_before_its_frame_is_whole(masked):
     whole = frame(TEXT, ("x" * 50 + "€" * 50).encode(), masked=masked)
     for cut_at in range(50, 80):
         assert feed(websocket(client=not masked), whole[:cut_at], whole[cut_at:]) == ["x" * 50 + "€" * 50]
+
+
+# --- What is kept ---------------------------------------------------------------------------------
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T24")
+def test_what_is_kept_of_an_unfinished_message():
+    """The bytes that came, not those that were announced; nothing once it has ended."""
+    whole = frame(TEXT, b"x" * 1000)
+    ws = websocket()
+    for piece, held in [(whole[:1], 1), (whole[1:400], 400), (whole[400:500], 492), (whole[500:], 0)]:
+        feed(ws, piece)
+        assert ws.held == held
+    for piece, held in [
+        (frame(TEXT, b"x" * 300, fin=False), 300),
+        (frame(PING, b"x" * 100), 300),
+        (frame(CONTINUATION, b"x" * 60_000, fin=False)[:508], 800),
+    ]:
+        feed(ws, piece)
+        assert ws.held == held
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T24")
+def test_what_is_kept_of_a_compressed_message():
+    """What it inflates to: that is how much it takes."""
+    packer = zlib.compressobj(wbits=-15)
+    packed = packer.compress(b"x" * 5000) + packer.flush(zlib.Z_SYNC_FLUSH)
+    ws = websocket(deflate=Deflate())
+    assert feed(ws, frame(TEXT, packed, fin=False, rsv=4)) == []
+    assert ws.held == 5000
+    assert feed(ws, frame(CONTINUATION, packed[:-4])) == ["x" * 10_000]
+    assert (ws.held, ws._inflater) == (0, None)
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T24")
+@pytest.mark.parametrize(
+    "begun", [frame(TEXT, b"Hello")[:9], frame(TEXT, b"Hel", fin=False), frame(BINARY, b"x" * 300)[:200]]
+)
+def test_dropping_what_is_kept(begun):
+    """Nothing is left of what was begun, nothing more is read, and no close frame follows."""
+    ws = websocket(deflate=Deflate())
+    feed(ws, begun)
+    assert ws.unfinished
+    ws.drop()
+    assert (ws.held, ws.unfinished, ws.within_message) == (0, False, False)
+    assert (feed(ws, frame(TEXT, b"Hello")), ws.held, ws.close(1000)) == ([], 0, b"")
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T24")
+def test_nothing_is_kept_after_a_failure():
+    """Whatever had come before it."""
+    ws = websocket()
+    feed(ws, frame(TEXT, b"x" * 300, fin=False))
+    [failed] = feed(ws, frame(TEXT, b"x" * 300)[:200])
+    assert (failed.code, ws.held, ws.unfinished) == (1002, 0, False)
