@@ -1,15 +1,18 @@
 """Peers that mean no good: whatever one of them does, the others are served, and memory stays bounded."""
 
+import json
 import random
 from contextlib import suppress
 from math import inf
 
 import anyio
 import pytest
+from support import wire
 from support.env import gathered, open_files
 from support.raw import Raw
+from wsproto.events import CloseConnection
 
-from ocpp_rpc_core import BadMessage, CallTimeout, Closed, Limits, State, UpgradeAborted
+from ocpp_rpc_core import BadMessage, CallTimeout, Closed, Door, LimitExceeded, Limits, State, UpgradeAborted
 
 HEAD = (
     b"GET /bad HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -106,6 +109,43 @@ async def test_a_trickle(env):
         assert env.now - begun < 20
         assert [event.status for event in heard] == [408]
         await stream.aclose()
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T24")
+async def test_many_messages_that_do_not_end(env):
+    """Peers that begin messages and do not end them: whose goes beyond what all may keep is closed with 1013, and
+    kept of it is nothing; the others are served meanwhile, and who began in time may end."""
+    bound, size = 100_000, 60_000
+    text = json.dumps([2, "1", "Echo", {"x": "x" * size}]).encode()
+    begun, rest = wire.frame(0x01, text[:size], masked=True), wire.frame(0x80, text[size:], masked=True)
+    async with env.RPCServer(ping_interval=0, door=Door(partial_bytes=bound)) as server:
+        server.handle("Echo", lambda call: call.params)
+        heard = gathered(server, LimitExceeded)
+        line = env.line(server)
+        async with line.client("canary", ping_interval=0) as canary:
+            first = await line.raw("first")
+            await first.stream.send(begun)
+            await env.until(lambda: server.budget.held == size)
+            for n in range(3):
+                raw = await line.raw(f"CP{n}")
+                await raw.stream.send(begun)
+                while not isinstance(event := await raw.hear(), CloseConnection):
+                    assert event is not None, "the stream ended without a goodbye"
+                assert (event.code, event.reason) == (1013, "the server is overloaded")
+                await raw.stream.aclose()
+                await env.until(lambda n=n: server.get(f"CP{n}") is None)
+                assert server.budget.held == size
+                assert await canary.call("Echo", {"n": n}) == {"n": n}
+            assert heard == [LimitExceeded("partial_bytes", bound)] * 3
+            await first.stream.send(rest)
+            assert await first.frame() == [3, "1", {"x": "x" * size}]
+            assert server.budget.held == 0
+            await first.stream.send(begun)
+            await env.until(lambda: server.budget.held == size)
+            await first.stream.aclose()
+            await env.until(lambda: [client.identity for client in server.clients] == ["canary"])
+            assert server.budget.held == 0
 
 
 @pytest.mark.feature("C30")

@@ -101,7 +101,7 @@ def test_an_infinite_delay_is_no_alarm():
 @pytest.mark.feature("B13")
 @pytest.mark.threat("T24")
 def test_what_is_not_heard_any_more_takes_nothing():
-    """What had come of a message is given back to the budget that all connections of a server share, if there is one."""
+    """What had come of a message is given back to the budget of the server, if there is one."""
     budget = Budget(1000)
     for script in (opened(server()), opened(Connection(wire.server_options(), budget=budget))):
         script.tell(e.BytesReceived(BEGUN)).expect()
