@@ -21,7 +21,8 @@ SPARE_FILES = 128
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """How many may stand at a server's door, and how often one may be rejected there; None means no limit.
+    """How many may stand at a server's door, how often one may be rejected there, and what all who are in may keep
+    of unfinished messages; None means no limit.
 
     Who comes beyond a number of connections is cut off at once, before TLS, and reported as
     `ConnectionRefused`: to answer would take what there is too little of.  Beyond `max_unauthenticated` it need not

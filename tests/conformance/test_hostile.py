@@ -148,6 +148,40 @@ async def test_many_messages_that_do_not_end(env):
             assert server.budget.held == 0
 
 
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T24")
+async def test_an_unfinished_message_of_a_stream_that_is_cancelled(env):
+    """Whoever stops serving a stream gives back what was kept for it."""
+    async with env.RPCServer() as server:
+        near, there = env.pair()
+        with anyio.move_on_after(10) as scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(server.handle_stream, near)
+                raw = await Raw.connect(there)
+                await raw.stream.send(wire.frame(0x01, b"x" * 1000, masked=True))
+                await env.until(lambda: server.budget.held == 1000)
+        assert scope.cancelled_caught
+        assert server.budget.held == 0
+        await there.aclose()
+
+
+@pytest.mark.feature("B13")
+@pytest.mark.threat("T24")
+async def test_unfinished_messages_over_sockets(net):
+    """Peers that reset the connection in the midst of a message leave nothing behind, and others are served."""
+    async with net.RPCServer(door=Door(partial_bytes=100_000)) as server:
+        server.handle("Echo", lambda call: call.params)
+        listener = await server.listen(host="127.0.0.1")
+        async with net.RPCClient(listener.url, "canary") as canary:
+            for n in range(3):
+                async with await anyio.connect_tcp("127.0.0.1", listener.port) as stream:
+                    await stream.send(HEAD + wire.frame(0x02, b"x" * 60_000, masked=True))
+                    await net.until(lambda: server.budget.held == 60_000)
+                    assert await canary.call("Echo", {"n": n}) == {"n": n}
+                    await anyio.aclose_forcefully(stream)
+                await net.until(lambda: server.budget.held == 0)
+
+
 @pytest.mark.feature("C30")
 @pytest.mark.threat("T9")
 async def test_a_peer_that_does_not_read(env):
