@@ -61,8 +61,8 @@ def _standard_reader(max_digits: float) -> Callable[[str], Any]:
         if text.startswith("["):  # nearly always; `decode` looks for white space around it
             try:
                 value, end = scan(text, 0)
-            except StopIteration:  # it is wrong: `decode` says where
-                end = -1
+            except StopIteration:  # it is wrong, and `decode` says where
+                value, end = None, -1
             if end == len(text):
                 return value
         return careful.decode(text)
