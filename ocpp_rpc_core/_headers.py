@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from sys import intern
 
 from .errors import UpgradeRefused
 from .limits import Limits
@@ -79,8 +80,11 @@ def split_list(value: str) -> list[str]:
 
 
 def decode(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
-    """Names and values as text.  Every byte string is ISO 8859-1, so this cannot fail."""
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    """Names and values as text.  Every byte string is ISO 8859-1, so this cannot fail.
+
+    Most are the same in every request, and as a server keeps them all, each text is there once.
+    """
+    return [(intern(name.decode("latin-1")), intern(value.decode("latin-1"))) for name, value in headers]
 
 
 def values(fields: Fields, name: str) -> list[str]:

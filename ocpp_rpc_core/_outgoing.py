@@ -24,12 +24,17 @@ class Outgoing:
     """The unwritten bytes of one byte stream, in order.
 
     The first bytes after something was read go out at once, if there is a way (`write_now`): usually they are all
-    that there is, and nobody has to be woken for them.  What follows gathers for whoever awaits `next`, and
-    goes out together.  Instead of awaiting `next` an adapter may have `later` called, and then call `write`.
+    that there is, and nobody has to be woken for them.  What follows gathers, and goes out together: `later` is called
+    once, and has a task await `next` again and again; or it is called each time, if that leads to `write`.
 
     The connection is told when bytes have to wait (`BytesUnwritten`), and says when nothing is to be read (`pause`);
     nothing is read either while too much is unwritten.
     """
+
+    __slots__ = (
+        *("_at_once", "_connection", "_feed", "_finishing", "_held", "_is_broken", "_late", "_later", "_new_bell"),
+        *("_paused", "_pieces", "_to_write", "_told", "_write_now", "_writing", "_written", "size"),
+    )
 
     def __init__(
         self,
@@ -96,15 +101,18 @@ class Outgoing:
         at_once = self._at_once and not self._writing
         if at_once:
             self._at_once = False
-            self.write()
+            self._write()
         if self._pieces and not self._writing:
             self._wake()
         if self._pieces and (at_once or self._writing):
             self._tell_first()
 
     def write(self) -> None:
-        """Write what can be written without waiting."""
+        """Write what can be written without waiting, as `later` asked for."""
         self._late = False
+        self._write()
+
+    def _write(self) -> None:
         if self._write_now is None or not self._pieces:
             return
         data = self._join()

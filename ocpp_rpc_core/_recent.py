@@ -18,14 +18,17 @@ class Recent(Generic[V]):
     __slots__ = ("_entries",)
 
     def __init__(self) -> None:
-        # Ordered, because a plain dict scans what was deleted at its front.
-        self._entries: OrderedDict[str, V] = OrderedDict()
+        # Made when needed, which for most connections is never.
+        self._entries: OrderedDict[str, V] | None = None
 
     def __contains__(self, message_id: str) -> bool:
-        return message_id in self._entries
+        return self._entries is not None and message_id in self._entries
 
     def put(self, message_id: str, value: V) -> None:
         """Remember it as the newest."""
+        if self._entries is None:
+            # Ordered, because a plain dict scans what was deleted at its front.
+            self._entries = OrderedDict()
         self._entries[message_id] = value
         self._entries.move_to_end(message_id)
         if len(self._entries) > REMEMBERED:
@@ -33,17 +36,17 @@ class Recent(Generic[V]):
 
     def get(self, message_id: str) -> V | None:
         """What is remembered of it."""
-        return self._entries.get(message_id)
+        return None if self._entries is None else self._entries.get(message_id)
 
     def pop(self, message_id: str) -> V | None:
         """What is remembered of it, which from now on is not."""
-        return self._entries.pop(message_id, None)
+        return None if self._entries is None else self._entries.pop(message_id, None)
 
     def overwrite(self, value: V) -> None:
         """Go on remembering the ids, but nothing else of them."""
-        for message_id in self._entries:
-            self._entries[message_id] = value
+        if self._entries is not None:
+            self._entries = OrderedDict.fromkeys(self._entries, value)
 
     def clear(self) -> None:
         """Forget everything."""
-        self._entries.clear()
+        self._entries = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, final
@@ -27,8 +26,40 @@ class Waiter:
 
 
 @final
+class LazyBell:
+    """A bell that rings rarely, and need not be made until somebody waits for it; most connections only have it."""
+
+    __slots__ = ("_bell", "_has_rung", "_new_bell")
+
+    def __init__(self, new_bell: Callable[[], Bell]) -> None:
+        self._new_bell = new_bell
+        self._bell: Bell | None = None
+        self._has_rung = False
+
+    def is_set(self) -> bool:
+        """Whether it has rung."""
+        return self._has_rung
+
+    def set(self) -> None:
+        """Ring."""
+        self._has_rung = True
+        if self._bell is not None:
+            self._bell.set()
+
+    async def wait(self) -> None:
+        """Wait until it rings."""
+        if self._bell is None:
+            self._bell = self._new_bell()
+            if self._has_rung:
+                self._bell.set()
+        await self._bell.wait()
+
+
+@final
 class Questions:
     """Asks a connection what it answers later, and brings each answer to whoever waits for it."""
+
+    __slots__ = ("_feed", "_new_bell", "_waiters")
 
     def __init__(self, feed: Callable[[Event], None], new_bell: Callable[[], Bell]) -> None:
         self._feed = feed
@@ -66,24 +97,26 @@ class Inbox:
     the present event are done, so that everything happens in the order it was decided.
     """
 
+    __slots__ = ("_clock", "_connection", "_events", "_perform")
+
     def __init__(self, connection: Connection, clock: Callable[[], float], perform: Callable[[Action], None]) -> None:
         self._connection = connection
         self._clock = clock
         self._perform = perform
-        self._events: deque[Event] = deque()
+        self._events: list[Event] = []
 
     def feed(self, event: Event) -> None:
         """Tell the connection, and perform what it asks for."""
-        self._events.append(event)
-        if len(self._events) > 1:
+        events = self._events
+        events.append(event)
+        if len(events) > 1:
             return
         try:
-            while self._events:
-                for action in self._connection.handle(self._events[0], self._clock()):
+            for fed in events:  # those included that come meanwhile
+                for action in self._connection.handle(fed, self._clock()):
                     self._perform(action)
-                self._events.popleft()
         finally:
-            self._events.clear()
+            events.clear()
 
 
 class Drives(Protocol):

@@ -31,6 +31,9 @@ DEFAULT = _Option.DEFAULT
 Timeout = float | None | _Option
 """Seconds; None or infinity for no limit; `DEFAULT` for the option."""
 
+_ABNORMAL = CloseInfo(1006, "")
+"""How a connection has ended that has not said how."""
+
 N = TypeVar("N", bound=Notice)
 H = TypeVar("H", bound=Callable[..., object])
 
@@ -133,7 +136,7 @@ class Peer(Handling, Observable):
         self.feed: Callable[[e.Event], None] = self._too_early
         """Tells the connection; set by the driver."""
         self._tokens = itertools.count(1)
-        self._close_info = CloseInfo(1006, "")
+        self._close_info = _ABNORMAL
 
     @property
     def state(self) -> State:

@@ -64,7 +64,7 @@ class Registry(Generic[C]):
 
     def __init__(self, duplicates: Duplicates = "replace") -> None:
         self.duplicates: Duplicates = check_duplicates(duplicates)
-        self._by_identity: dict[str, dict[int, C]] = {}
+        self._by_identity: dict[str, list[C]] = {}
         self._clients: dict[int, C] = {}
         self._waiting: dict[str, list[Bell]] = {}
 
@@ -78,7 +78,7 @@ class Registry(Generic[C]):
 
     def get(self, identity: str) -> C | None:
         """The newest client under `identity` that is open, or None."""
-        clients = self._by_identity.get(identity, {}).values()
+        clients = self._by_identity.get(identity, ())
         return next((client for client in reversed(clients) if client.state is State.OPEN), None)
 
     def add(self, client: C) -> Arrival[C]:
@@ -86,8 +86,7 @@ class Registry(Generic[C]):
 
         Who is leaving already stands in nobody's way.
         """
-        same = self._by_identity.get(client.identity, {}).values()
-        former = [old for old in same if old.state is State.OPEN]
+        former = [old for old in self._by_identity.get(client.identity, ()) if old.state is State.OPEN]
         verdict, error = self._judge(client, former)
         if verdict == "refuse":
             return Arrival([client], error)
@@ -95,7 +94,7 @@ class Registry(Generic[C]):
         for old in leaving:
             self.remove(old)
         self._clients[id(client)] = client
-        self._by_identity.setdefault(client.identity, {})[id(client)] = client
+        self._by_identity.setdefault(client.identity, []).append(client)
         self.release(client.identity)
         return Arrival(leaving)
 
@@ -117,10 +116,9 @@ class Registry(Generic[C]):
     def remove(self, client: C) -> None:
         """Forget this very client; one that is not registered is ignored."""
         if self._clients.pop(id(client), None) is not None:
-            same = self._by_identity[client.identity]
-            del same[id(client)]
-            if not same:
-                del self._by_identity[client.identity]
+            same = self._by_identity.pop(client.identity)
+            if others := [other for other in same if other is not client]:
+                self._by_identity[client.identity] = others
 
     # --- Waiting for somebody -----------------------------------------------------
 

@@ -155,8 +155,11 @@ class ServerPeer(Handling, Observable, Generic[S]):
         self.budget.bound = self._options.bound("partial_bytes")
 
     def client_options(self) -> ServerOptions:
-        """The options of a connection that begins now."""
-        return replace(self._options, authenticate=self._auth is not None, hold_calls=self.welcome is not None)
+        """The options of a connection that begins now: the same object for all, as long as nothing changes."""
+        authenticate, hold_calls = self._auth is not None, self.welcome is not None
+        if (self._options.authenticate, self._options.hold_calls) != (authenticate, hold_calls):
+            self._options = replace(self._options, authenticate=authenticate, hold_calls=hold_calls)
+        return self._options
 
     # --- For drivers ------------------------------------------------------------
 
