@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
+from functools import partial
 from inspect import isawaitable
 from math import inf
 from typing import Any, assert_never
@@ -12,12 +13,12 @@ from typing import Any, assert_never
 import anyio
 from anyio.abc import ByteStream, TaskGroup
 
-from ocpp_rpc_core import Phase, actions as a, events, notices as n
+from ocpp_rpc_core import actions as a, events, notices as n
 from ocpp_rpc_core._answers import answer_event, is_failure
 from ocpp_rpc_core._crew import Apart, Crew
-from ocpp_rpc_core._observers import Bell
 from ocpp_rpc_core._outgoing import READ_SIZE, Outgoing
-from ocpp_rpc_core.driving import Inbox, Questions
+from ocpp_rpc_core._timekeeper import Timekeeper
+from ocpp_rpc_core.driving import Driving
 from ocpp_rpc_core.peer import Peer
 from ocpp_rpc_core.server_peer import ServerPeer
 
@@ -56,15 +57,31 @@ def tell(peer: Peer | ServerPeer[Any], notice: n.Notice) -> None:
 
 
 class Scoped:
-    """Owns the tasks that begin between entering and leaving."""
+    """Owns the tasks that begin between entering and leaving, for one connection or for all of a server."""
 
     _tasks: TaskGroup | None = None
 
-    async def _enter(self, close: Callable[..., Awaitable[object]]) -> TaskGroup:
+    async def _enter(self, close: Callable[..., Awaitable[object]]) -> None:
         if self._tasks is not None:
             raise RuntimeError(f"this {type(self).__name__} has been entered already")
         self._close, self._tasks = close, anyio.create_task_group()
-        return await self._tasks.__aenter__()
+        self.clock, self.new_bell = clock_and_bells()
+        self.timekeeper = Timekeeper(self.new_bell)
+        self.crew = Crew(lambda: self.start(self.crew.work), self.new_bell)
+        await self._tasks.__aenter__()
+        self.start(self._keep_time)
+
+    def start(self, task: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+        """Begin a task, whose exceptions would end all others."""
+        if self._tasks is None:
+            raise RuntimeError(f"this {type(self).__name__} must be entered first (async with)")
+        self._tasks.start_soon(task, *arguments)
+
+    async def _keep_time(self) -> None:
+        while True:
+            with anyio.CancelScope(deadline=self.timekeeper.next):
+                await self.timekeeper.hurried()
+            self.timekeeper.ring(self.clock())
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         assert self._tasks is not None
@@ -79,55 +96,14 @@ class Scoped:
             await tasks.__aexit__(None, None, None)
 
 
-class Driver:
-    """One connection, from its first event until it is closed; its tasks run in `tasks`."""
+class Driver(Driving):
+    """One connection, from its first event until it is closed; its tasks are among those of `owner`."""
 
-    def __init__(self, peer: Peer, tasks: TaskGroup, dial: Dial | None = None) -> None:
-        self.tasks = tasks
-        clock, self._new_bell = clock_and_bells()
-        self.closed = self._new_bell()
-        """Set once the connection is closed and its byte stream is gone."""
-        self._peer = peer
-        peer.feed = self.feed
-        self._connection = peer.connection
+    def __init__(self, peer: Peer, owner: Scoped, dial: Dial | None = None) -> None:
+        super().__init__(peer, owner.timekeeper, owner.clock, owner.new_bell)
+        self._owner = owner
         self._dial = dial
-        self._inbox = Inbox(peer.connection, clock, self._perform)
-        self._questions = Questions(self.feed, self._new_bell)
         self._handlers: dict[int, anyio.CancelScope] = {}
-        self._crew: Crew[tuple[int, Apart]] = Crew(lambda: tasks.start_soon(self._work), self._new_bell)
-        self._deciding = anyio.CancelScope()
-        self._transport: anyio.CancelScope | None = None
-        self._outgoing = Outgoing(self._new_bell)
-        self._armed = inf
-        self._rearm: Bell = self._new_bell()
-        tasks.start_soon(self._keep_time)
-
-    # --- Events in ------------------------------------------------------------
-
-    def feed(self, event: events.Event) -> None:
-        """Tell the connection, and do what it asks for; what is fed meanwhile waits its turn."""
-        self._inbox.feed(event)
-        self._outgoing.flush()
-        deadline = self._connection.deadline
-        if deadline is not None and deadline < self._armed:
-            self._rearm.set()
-
-    async def ask(self, question: events.Question) -> Any:
-        """Feed an event with a token and wait for its outcome; an error is raised."""
-        answer = await self._questions.ask(question)
-        if answer is None:  # it was only sent, no faster than the peer reads
-            await self._outgoing.drained()
-        return answer
-
-    async def _keep_time(self) -> None:
-        while self._connection.phase is not Phase.CLOSED:
-            self._rearm = self._new_bell()
-            self._armed = inf if (deadline := self._connection.deadline) is None else deadline
-            with anyio.CancelScope(deadline=self._armed):
-                await self._rearm.wait()
-            self.feed(events.Tick())
-
-    # --- Actions out ----------------------------------------------------------
 
     def _perform(self, action: a.Action) -> None:
         match action:
@@ -147,57 +123,51 @@ class Driver:
             case a.CloseTransport():
                 self._outgoing.finish()
             case a.AbortTransport():
-                if self._transport is not None:
-                    self._transport.cancel()
+                self._abort()
             case a.OpenTransport():
                 self._transport = anyio.CancelScope()
-                self.tasks.start_soon(self._open, action, self._transport)
+                self._owner.start(self._open, action, self._transport)
             case a.DecideUpgrade(handshake):
-                self.tasks.start_soon(self._decide, handshake)
+                self._consult(partial(self._peer.decide, handshake), self._peer.decided)
             case a.CancelUpgrade():
-                self._deciding.cancel()
+                self._stop_asking()
             case _:
                 assert_never(action)
 
     def _report(self, notice: n.Notice) -> None:
         tell(self._peer, notice)
         if isinstance(notice, n.Opened) and self._peer.is_welcomed:
-            self.tasks.start_soon(self._welcome)
+            self._consult(self._peer.welcome, self._peer.welcomed)
         elif isinstance(notice, n.Closed):
-            self._rearm.set()
-            self._crew.dismiss()
-            if self._transport is None:
-                self.closed.set()
+            self._closed()
 
-    def _transport_gone(self, event: events.Event) -> None:
-        self._transport = None
-        self.feed(event)
-        if self._connection.phase is Phase.CLOSED:
-            self.closed.set()
+    def _log(self, error: Exception) -> None:
+        logged(error)
 
     def _start_handler(self, action: a.StartHandler) -> None:
         answer = self._peer.serve(action)
         if isawaitable(answer):
             self._handlers[action.request_id] = anyio.CancelScope()
-            self._crew.add((action.request_id, Apart(answer, copy_context())))
+            self._owner.crew.add(Apart(self._answer(action.request_id, answer), copy_context()))
         else:
             self.feed(answer_event(action.request_id, logged(answer)))
 
-    async def _work(self) -> None:
-        job = await self._crew.next(hired=True)
-        while job is not None:
-            request_id, answer = job
-            with self._handlers[request_id]:
-                self.feed(answer_event(request_id, await outcome(answer)))
-            del self._handlers[request_id]
-            job = await self._crew.next()
+    async def _answer(self, request_id: int, answer: object) -> None:
+        with self._handlers[request_id]:
+            self._feed_alone(answer_event(request_id, await outcome(answer)))
+        del self._handlers[request_id]
 
-    async def _decide(self, handshake: Any) -> None:
-        with self._deciding:
-            self.feed(self._peer.decided(await outcome(self._peer.decide(handshake))))
+    def _consult(self, ask: Callable[[], object], answered: Callable[[object], events.Event]) -> None:
+        """Ask the application in a task, until it answers or `_stop_asking`."""
 
-    async def _welcome(self) -> None:
-        self.feed(self._peer.welcomed(await outcome(self._peer.welcome())))
+        async def consult(scope: anyio.CancelScope) -> None:
+            with scope:
+                answer = await outcome(ask())
+                self._asking = None
+                self._feed_alone(answered(answer))
+
+        self._asking = anyio.CancelScope()
+        self._owner.start(consult, self._asking)
 
     # --- Bytes ----------------------------------------------------------------
 
@@ -206,37 +176,46 @@ class Driver:
         error: Exception = TimeoutError("the attempt to connect was given up")
         try:
             with scope:
-                await self._carry(*await self._dial(target))
+                stream, opened = await self._dial(target)
+                if isinstance(stream, Pushed):
+                    self.attach(stream, opened)
+                else:
+                    await self._carry(stream, opened)
         except Exception as failure:
             if self._transport is not scope:
                 raise
             error = network_error(failure)
         finally:
-            if self._transport is scope:  # else it was carried
+            if self._transport is scope:  # else it was, or is, carried
                 self._transport_gone(events.TransportFailed(error))
 
-    async def serve(self, stream: Stream, opened: events.TransportOpened, initial: bytes) -> None:
+    def attach(self, stream: Pushed, opened: events.TransportOpened) -> None:
+        """Have a byte stream carried that needs no task, until it ends."""
+        self._transport = stream
+        self._outgoing = stream.outgoing
+        self._outgoing.serve(self._connection, self.feed)
+        self._feed_alone(opened)
+        stream.carry(self._transport_gone)
+
+    async def serve(self, stream: ByteStream, opened: events.TransportOpened, initial: bytes) -> None:
         """Carry an accepted byte stream until it ends."""
         self._transport = anyio.CancelScope()
         with self._transport:
             await self._carry(stream, opened, initial)
 
-    async def _carry(self, stream: Stream, opened: events.TransportOpened, initial: bytes = b"") -> None:
-        self._outgoing = stream.outgoing if isinstance(stream, Pushed) else Outgoing(self._new_bell)
+    async def _carry(self, stream: ByteStream, opened: events.TransportOpened, initial: bytes = b"") -> None:
+        self._outgoing = Outgoing(self._owner.new_bell)
         self._outgoing.serve(self._connection, self.feed)
         error: Exception | None = None
         try:
             self.feed(opened)
             if initial:
                 self.feed(events.BytesReceived(initial))
-            if isinstance(stream, Pushed):
-                error = await stream.carry()
-            else:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._write, stream)
-                    error = await self._read(stream)
-                    if not self._outgoing.finishing:  # the core bounds how long the last bytes may take
-                        tasks.cancel_scope.cancel()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._write, stream)
+                error = await self._read(stream)
+                if not self._outgoing.finishing:  # the core bounds how long the last bytes may take
+                    tasks.cancel_scope.cancel()
         finally:
             self._outgoing.broken()
             with anyio.CancelScope(shield=True):

@@ -15,7 +15,7 @@ import anyio
 from ocpp_rpc_core import TLSInfo
 from ocpp_rpc_core._http import peer_ip
 from ocpp_rpc_core._outgoing import PIECE, READ_SIZE, Outgoing
-from ocpp_rpc_core.events import TransportOpened
+from ocpp_rpc_core.events import TransportClosed, TransportOpened
 
 library: ContextVar[str | None] | None
 try:
@@ -43,34 +43,37 @@ def clock_and_bells() -> tuple[Callable[[], float], Callable[[], anyio.Event | a
     return (anyio.current_time, anyio.Event) if loop is None else (loop.time, asyncio.Event)
 
 
-class Pushed(asyncio.Protocol, anyio.abc.AsyncResource):
+class Pushed(asyncio.Protocol):
     """One byte stream, with or without TLS, as made by `create_connection` and `connect_accepted_socket`."""
+
+    __slots__ = (
+        *("_blocked", "_context", "_error", "_is_lost", "_loop", "_on_lost", "_reads_on", "_transport", "_unread"),
+        "outgoing",
+    )
 
     def __init__(self) -> None:
         self._context = copy_context()
         if library is not None:
             self._context.run(library.set, "asyncio")  # where there is no task, nobody could tell
-        self._carried = False
+        self._on_lost: Callable[[TransportClosed], None] | None = None
+        self._is_lost = False
         self._unread = b""
         self._blocked = self._reads_on = False
         self._error: Exception | None = None
-        self._lost = asyncio.Event()
-        self._call_soon = asyncio.get_running_loop().call_soon
-        self.outgoing = Outgoing(asyncio.Event, self._write, lambda: self._call_soon(self._write_rest))
+        self._loop = asyncio.get_running_loop()
+        self.outgoing = Outgoing(asyncio.Event, self._write, self._write_later)
         """What is still to be written."""
 
-    async def carry(self) -> Exception | None:
-        """Hand over what is read, until the end; return what broke the stream, if anything."""
-        self._carried = True
+    def carry(self, on_lost: Callable[[TransportClosed], None]) -> None:
+        """Hand over what is read, until the end; then say so."""
+        self._on_lost = on_lost
         self.data_received(b"")  # what came already
-        await self._lost.wait()
-        return self._error
+        if self._is_lost:
+            self._end()
 
-    async def aclose(self) -> None:
+    def cancel(self) -> None:
         """Drop it, and what is not written."""
         self._transport.abort()
-        with anyio.CancelScope(shield=True):
-            await self._lost.wait()
 
     def opened(self) -> TransportOpened:
         """What is known of it."""
@@ -90,12 +93,12 @@ class Pushed(asyncio.Protocol, anyio.abc.AsyncResource):
     def data_received(self, data: bytes) -> None:
         """Something was read."""
         self._unread = self._unread + data if self._unread else data
-        if self._unread and self._carried and self.outgoing.may_read:
+        if self._unread and self._on_lost is not None and self.outgoing.may_read:
             piece, self._unread = self._unread[:READ_SIZE], self._unread[READ_SIZE:]
             self._context.run(self.outgoing.received, piece)
             if self._unread and not self._reads_on:  # when the others have had their turn
                 self._reads_on = True
-                self._call_soon(self._read_on)
+                self._loop.call_soon(self._read_on)
         self._regulate()
 
     def _read_on(self) -> None:
@@ -109,8 +112,13 @@ class Pushed(asyncio.Protocol, anyio.abc.AsyncResource):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The stream is gone; it ended, or `exc` broke it."""
-        self._error, self._carried = exc, False
-        self._lost.set()
+        self._error, self._is_lost = exc, True
+        self._end()
+
+    def _end(self) -> None:
+        if self._on_lost is not None:
+            on_lost, self._on_lost = self._on_lost, None
+            self._context.run(on_lost, TransportClosed(self._error))
 
     def pause_writing(self) -> None:
         """The peer reads too slowly."""
@@ -131,6 +139,9 @@ class Pushed(asyncio.Protocol, anyio.abc.AsyncResource):
             self._transport.write(data[written : written + PIECE])
             written = min(written + PIECE, len(data))
         return written
+
+    def _write_later(self) -> None:
+        self._loop.call_soon(self._write_rest)
 
     def _write_rest(self) -> None:
         self.outgoing.write()

@@ -9,14 +9,15 @@ from socket import socket
 from typing import Unpack, cast
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute, SocketListener, TaskGroup
+from anyio.abc import ByteStream, SocketAttribute, SocketListener
 
 from ocpp_rpc_core import State, notices as n
 from ocpp_rpc_core._settings import ServerSettings
 from ocpp_rpc_core.serving import Listener, ServedClient, Serving
 
 from .driver import Driver, Scoped, logged, logger, tell
-from .streams import BROKEN, Stream, accept, accepted, caller, network_error, transport_opened
+from .push import Pushed
+from .streams import BROKEN, accept, accepted, caller, network_error, transport_opened
 
 PAUSE = 0.1
 """Seconds without accepting anybody when the system has no more sockets."""
@@ -27,9 +28,9 @@ class RPCServerClient(ServedClient[Driver]):
 
     new_bell = anyio.Event
 
-    def __init__(self, server: RPCServer, tasks: TaskGroup) -> None:
+    def __init__(self, server: RPCServer) -> None:
         ServedClient.__init__(self, server)
-        self._attached = Driver(self, tasks)
+        self._attached = Driver(self, server)
 
 
 class RPCServer(Serving[RPCServerClient], Scoped):
@@ -66,7 +67,7 @@ class RPCServer(Serving[RPCServerClient], Scoped):
         sockets = cast("Sequence[SocketListener]", found)
         address: object = sockets[0].extra(SocketAttribute.local_address)
         listener = self._listening(address, host, anyio.CancelScope(), secure=tls is not None)
-        self._tasks.start_soon(self._accept, listener, sockets, tls)
+        self.start(self._accept, listener, sockets, tls)
         return listener
 
     async def _accept(self, listener: Listener, sockets: Sequence[SocketListener], tls: ssl.SSLContext | None) -> None:
@@ -79,7 +80,6 @@ class RPCServer(Serving[RPCServerClient], Scoped):
             self._stopped(listener)
 
     async def _accept_at(self, listening: SocketListener, tls: ssl.SSLContext | None) -> None:
-        assert self._tasks is not None
         async with listening:
             while True:
                 try:
@@ -88,7 +88,7 @@ class RPCServer(Serving[RPCServerClient], Scoped):
                     logger.warning("nobody can be accepted at present: %s", network_error(error))
                     await anyio.sleep(PAUSE)
                 else:
-                    self._tasks.start_soon(self._serve, arrival, tls)
+                    self.start(self._serve, arrival, tls)
 
     async def _serve(self, arrival: ByteStream | socket, tls: ssl.SSLContext | None) -> None:
         try:
@@ -99,22 +99,25 @@ class RPCServer(Serving[RPCServerClient], Scoped):
             logged(error)
             self._tell(n.ServerError(error))
 
-    async def handle_stream(self, stream: Stream, initial: bytes = b"") -> None:
+    async def handle_stream(self, stream: ByteStream, initial: bytes = b"") -> None:
         """Serve one client on a byte stream of your own, until it is closed.
 
         `initial` is what was read from it already, from the first byte of the request on.
         """
         await self._attend(stream, None, initial, ours=False)
 
-    async def _attend(self, arrival: Stream | socket, tls: ssl.SSLContext | None, early: bytes, *, ours: bool) -> None:
+    async def _attend(
+        self, arrival: ByteStream | socket, tls: ssl.SSLContext | None, early: bytes, *, ours: bool
+    ) -> None:
         with self._visit(caller(arrival), accepted=ours) as visit:
             if visit is None:
                 arrival.close() if isinstance(arrival, socket) else await anyio.aclose_forcefully(arrival)
                 return
             with anyio.fail_after(self._options.handshake_timeout):
                 stream = await accepted(arrival, tls)
-            async with anyio.create_task_group() as tasks:
-                client = RPCServerClient(self, tasks)
-                with self._serving(client, visit):
-                    await client._driver.serve(stream, transport_opened(stream), early)
-                tasks.cancel_scope.cancel()
+            client, opened = RPCServerClient(self), transport_opened(stream)
+            self._serving(client, visit)
+        if isinstance(stream, Pushed):
+            client._driver.attach(stream, opened)
+        else:
+            await client._driver.serve(stream, opened, early)

@@ -47,7 +47,7 @@ async def accept(
                 return await listening.accept() if asyncio_loop() is None else undelayed(arrivals.accept()[0])
 
 
-def caller(arrival: Stream | socket) -> str | None:
+def caller(arrival: ByteStream | socket) -> str | None:
     """The IP address of whoever was accepted, before anything was said."""
     with suppress(OSError):  # the peer may be gone already
         return (
@@ -56,13 +56,11 @@ def caller(arrival: Stream | socket) -> str | None:
     return None
 
 
-async def accepted(arrival: Stream | socket, tls: ssl.SSLContext | None) -> Stream:
+async def accepted(arrival: ByteStream | socket, tls: ssl.SSLContext | None) -> Stream:
     """The byte stream of somebody who was accepted, after the TLS handshake."""
     if isinstance(arrival, socket):
         return (await asyncio.get_running_loop().connect_accepted_socket(Pushed, arrival, ssl=tls))[1]
-    if tls is None or isinstance(arrival, Pushed):
-        return arrival
-    return await secured(arrival, tls, server_side=True)
+    return arrival if tls is None else await secured(arrival, tls, server_side=True)
 
 
 async def secured(stream: ByteStream, context: ssl.SSLContext, **options: Any) -> Stream:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from contextvars import Context
-from typing import Any, Generic, TypeVar, final
+from typing import Any, final
 
 from ._observers import Bell
 
-SPARE = 2
-"""Tasks that are kept when there is nothing to do."""
-
-Job = TypeVar("Job")
+SPARE = 8
+"""Tasks that are kept when there is nothing to do: a few for all connections of a server."""
 
 
 @final
-class Crew(Generic[Job]):
+class Crew:
     """Hands jobs to tasks.
 
     To start a task costs more than most handlers.  So one task does job after job, as long as these do not
@@ -26,29 +24,21 @@ class Crew(Generic[Job]):
     def __init__(self, hire: Callable[[], object], new_bell: Callable[[], Bell]) -> None:
         self._hire = hire
         self._new_bell = new_bell
-        self._jobs: deque[Job] = deque()
+        self._jobs: deque[Awaitable[None]] = deque()
         self._resting: list[Bell] = []
         self._is_somebody_coming = False
-        self._is_over = False
 
-    def add(self, job: Job) -> None:
+    def add(self, job: Awaitable[None]) -> None:
         """Have it done; its turn comes at once."""
         self._jobs.append(job)
         self._call_somebody()
 
-    def dismiss(self) -> None:
-        """There will be no more jobs: whoever has none leaves."""
-        self._is_over = True
-        for bell in self._resting:
-            bell.set()
-        self._resting.clear()
-
-    async def next(self, *, hired: bool = False) -> Job | None:
-        """A job, or None if the task is to end; `hired` is for its first."""
+    async def _next(self, *, hired: bool = False) -> Awaitable[None] | None:
+        """A job, or None if the task is to end, because enough others rest; `hired` is for its first."""
         if hired:
             self._is_somebody_coming = False
         while not self._jobs:
-            if self._is_over or len(self._resting) >= SPARE:
+            if len(self._resting) >= SPARE:
                 return None
             bell = self._new_bell()
             self._resting.append(bell)
@@ -67,6 +57,13 @@ class Crew(Generic[Job]):
         if self._jobs:
             self._call_somebody()
         return job
+
+    async def work(self) -> None:
+        """What a task that is hired does: jobs, until enough others rest."""
+        job = await self._next(hired=True)
+        while job is not None:
+            await job
+            job = await self._next()
 
     def _call_somebody(self) -> None:
         if self._is_somebody_coming:

@@ -88,11 +88,13 @@ class Outgoing:
         """Something was read."""
         self._at_once = self._write_now is not None
 
-    def received(self, data: bytes) -> None:
-        """Something was read: tell the connection."""
+    def received(self, data: bytes) -> bool:
+        """Something was read: tell the connection.  False if it was nothing, which is the end."""
         assert self._feed is not None  # `serve` comes first
-        self.heard()
-        self._feed(BytesReceived(data))
+        if data:
+            self.heard()
+            self._feed(BytesReceived(data))
+        return bool(data)
 
     def flush(self) -> None:
         """For now there is no more: write, or have it written."""

@@ -7,10 +7,22 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, final
 
 from ._answers import CloseInfo
+from ._lifecycle import Phase
 from ._observers import Bell
+from ._outgoing import Outgoing
+from ._timekeeper import NEVER, Timekeeper
 from .actions import Action, RejectCall, RejectConnect, ResolveCall, ResolveConnect
 from .connection import Connection
-from .events import AbortRequested, CallCancelled, CloseRequested, ConnectCancelled, ConnectRequested, Event, Question
+from .events import (
+    AbortRequested,
+    CallCancelled,
+    CloseRequested,
+    ConnectCancelled,
+    ConnectRequested,
+    Event,
+    Question,
+    Tick,
+)
 from .peer import DEFAULT, Peer, Timeout
 
 Outcome = ResolveCall | RejectCall | ResolveConnect | RejectConnect
@@ -117,6 +129,92 @@ class Inbox:
                     self._perform(action)
         finally:
             events.clear()
+
+
+class Cancellable(Protocol):
+    """What can be given up."""
+
+    def cancel(self) -> object:
+        """Give it up."""
+
+
+class Driving:
+    """One connection with what drives it, as far as that needs no I/O; an adapter does the actions."""
+
+    def __init__(
+        self, peer: Peer, timekeeper: Timekeeper, clock: Callable[[], float], new_bell: Callable[[], Bell]
+    ) -> None:
+        self.closed = LazyBell(new_bell)
+        """Set once the connection is closed and its byte stream is gone."""
+        self._peer = peer
+        peer.feed = feed = self.feed
+        self._connection = peer.connection
+        self._inbox = Inbox(peer.connection, clock, self._perform)
+        self._questions = Questions(feed, new_bell)
+        self._outgoing = Outgoing(new_bell)
+        self._timekeeper = timekeeper
+        self._alarm = NEVER
+        self._transport: Cancellable | None = None
+        """Its byte stream, or the attempt to open one."""
+        self._asking: Cancellable | None = None
+        """A question to the application: whether to let a client in, then to welcome it."""
+
+    def feed(self, event: Event) -> None:
+        """Tell the connection, and do what it asks for; what is fed meanwhile waits its turn."""
+        self._inbox.feed(event)
+        self._outgoing.flush()
+        deadline = self._connection.deadline
+        if deadline is not None and deadline < self._alarm.at:  # one that rings too early does no harm
+            self._alarm = self._timekeeper.move(self._alarm, deadline, self._tick)
+
+    async def ask(self, question: Question) -> Any:
+        """Feed an event with a token and wait for its outcome; an error is raised."""
+        answer = await self._questions.ask(question)
+        if answer is None:  # it was only sent, no faster than the peer reads
+            await self._outgoing.drained()
+        return answer
+
+    def _perform(self, action: Action) -> None:
+        raise NotImplementedError
+
+    def _log(self, error: Exception) -> None:
+        raise NotImplementedError
+
+    def _feed_alone(self, event: Event) -> None:
+        """Feed it from where a failure, which can only be a mistake of ours, would end other connections, too."""
+        try:
+            self.feed(event)
+        except Exception as error:  # noqa: BLE001 - it ends this one only
+            self._log(error)
+            self._abort()
+
+    def _tick(self) -> None:
+        self._alarm = NEVER
+        self._feed_alone(Tick())
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.cancel()
+
+    def _stop_asking(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+
+    def _transport_gone(self, event: Event) -> None:
+        """Tell the connection that its byte stream is gone, or could not be opened; and whoever waits for that."""
+        self._transport = None
+        self._outgoing.broken()
+        self._feed_alone(event)
+        self._stop_asking()
+        if self._connection.phase is Phase.CLOSED:
+            self.closed.set()
+        self._peer.gone()
+
+    def _closed(self) -> None:
+        """The connection is closed, though its byte stream may have yet to end."""
+        self._timekeeper.drop(self._alarm)
+        if self._transport is None:
+            self.closed.set()
 
 
 class Drives(Protocol):

@@ -164,6 +164,9 @@ class Peer(Handling, Observable):
         call = InboundCall(start.request_id, start.message_id, start.method, start.params, self, self.feed)
         return attempt(start.handler, call)
 
+    def gone(self) -> None:
+        """Its byte stream is gone; a server's side never gets another."""
+
     @property
     def is_welcomed(self) -> bool:
         """Whether `welcome` is to be called once this peer is open; its outcome goes to `welcomed`."""

@@ -34,7 +34,7 @@ class ServerSidePeer(Peer):
         self.session: Any = None
         """What the authentication callback accepted the client with."""
         self.visit: Visit | None = None
-        """What its connection counts as; set by the driver."""
+        """What its connection counts as."""
         self._attempt: Attempt | None = None
 
     @property
@@ -48,6 +48,10 @@ class ServerSidePeer(Peer):
     def identity(self) -> str:
         """The client's identity, from its URL."""
         return self.handshake.identity
+
+    def gone(self) -> None:
+        """Its byte stream is gone, and nothing counts for it any more."""
+        self._server.gone(self)
 
     @property
     def is_welcomed(self) -> bool:
@@ -196,8 +200,13 @@ class ServerPeer(Handling, Observable, Generic[S]):
         return client in self._registry
 
     def left(self, client: S) -> None:
-        """A client is gone."""
+        """A client's connection is closed."""
         self._registry.remove(client)
+
+    def gone(self, client: S) -> None:
+        """Its byte stream is gone, too."""
+        if client.visit is not None:
+            self.guard.leave(client.visit)
 
 
 def listening_url(address: object, host: str | None, *, secure: bool) -> tuple[str, int | None]:

@@ -68,7 +68,7 @@ class Serving(ServerPeer[S]):
         self._state = State.OPEN
         self._accepting: set[Listener] = set()
         """Every listener that is not done."""
-        self._connections: set[S] = set()
+        self._connections: dict[Visit, S] = {}
         """Whoever is on the line, let in or not."""
         self._closed = self.new_bell()
 
@@ -157,6 +157,7 @@ class Serving(ServerPeer[S]):
         """Within the block somebody is at the door; None if there is no room: close their byte stream then.
 
         Whoever was `accepted` in a `_room` has a place; byte streams of somebody else's may find none.
+        If they are served in the end, they stay until they are `gone`.
         """
         visit = self.guard.arrive(self._options.door, remote_address, accepted=accepted)
         if isinstance(visit, ConnectionRefused):
@@ -166,20 +167,22 @@ class Serving(ServerPeer[S]):
         try:
             yield visit
         finally:
-            self.guard.leave(visit)
+            if visit not in self._connections:
+                self.guard.leave(visit)
 
-    @contextmanager
-    def _serving(self, client: S, visit: Visit) -> Generator[None, None, None]:
-        """Within the block the driver serves this client."""
+    def _serving(self, client: S, visit: Visit) -> None:
+        """The driver begins to serve this client."""
         client.visit = visit
-        self._connections.add(client)
+        self._connections[visit] = client
         if self._state is not State.OPEN:
             client.feed(CloseRequested())
-        try:
-            yield
-        finally:
-            self._connections.discard(client)
-            self._gone()
+
+    def gone(self, client: S) -> None:
+        """The driver serves this client no more."""
+        super().gone(client)
+        assert client.visit is not None  # as it was served
+        del self._connections[client.visit]
+        self._gone()
 
     # --- Closing ------------------------------------------------------------------
 
@@ -191,7 +194,7 @@ class Serving(ServerPeer[S]):
             self._state = State.CLOSING
             self._tell(ServerClosing())
         event = AbortRequested() if force else CloseRequested(code, reason, await_pending)
-        for client in tuple(self._connections):
+        for client in tuple(self._connections.values()):
             client.feed(event)
         for listener in tuple(self._accepting):
             listener.scope.cancel()

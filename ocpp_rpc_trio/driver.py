@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
+from functools import partial
 from inspect import isawaitable
-from math import inf
 from typing import Any, assert_never
 
 import trio
 
-from ocpp_rpc_core import Phase, actions as a, events, notices as n
+from ocpp_rpc_core import actions as a, events, notices as n
 from ocpp_rpc_core._answers import answer_event, is_failure
 from ocpp_rpc_core._crew import Apart, Crew
-from ocpp_rpc_core._outgoing import READ_SIZE, Outgoing
-from ocpp_rpc_core.driving import Inbox, Questions
+from ocpp_rpc_core._outgoing import Outgoing
+from ocpp_rpc_core._timekeeper import Timekeeper
+from ocpp_rpc_core.driving import Driving, LazyBell
 from ocpp_rpc_core.peer import Peer
 from ocpp_rpc_core.server_peer import ServerPeer
 
-from .streams import BROKEN, Stream, half_close, network_error, write_now
+from .streams import BROKEN, Stream, half_close, network_error, receive, write_now
 
 logger = logging.getLogger("ocpp_rpc")
 
@@ -48,16 +49,30 @@ def tell(peer: Peer | ServerPeer[Any], notice: n.Notice) -> None:
 
 
 class Scoped:
-    """Owns the tasks that begin between entering and leaving."""
+    """Owns the tasks that begin between entering and leaving, for one connection or for all of a server."""
 
     _nursery: trio.Nursery | None = None
 
-    async def _enter(self, close: Callable[..., Awaitable[object]]) -> trio.Nursery:
+    async def _enter(self, close: Callable[..., Awaitable[object]]) -> None:
         if self._nursery is not None:
             raise RuntimeError(f"this {type(self).__name__} has been entered already")
         self._close, self._manager = close, trio.open_nursery()
+        self.timekeeper = Timekeeper(trio.Event)
+        self.crew = Crew(lambda: self.start(self.crew.work), trio.Event)
         self._nursery = await self._manager.__aenter__()
-        return self._nursery
+        self.start(self._keep_time)
+
+    def start(self, task: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+        """Begin a task, whose exceptions would end all others."""
+        if self._nursery is None:
+            raise RuntimeError(f"this {type(self).__name__} must be entered first (async with)")
+        self._nursery.start_soon(task, *arguments)
+
+    async def _keep_time(self) -> None:
+        while True:
+            with trio.move_on_at(self.timekeeper.next):
+                await self.timekeeper.hurried()
+            self.timekeeper.ring(trio.current_time())
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         assert self._nursery is not None
@@ -71,54 +86,14 @@ class Scoped:
             await self._manager.__aexit__(None, None, None)
 
 
-class Driver:
-    """One connection, from its first event until it is closed; its tasks run in `nursery`."""
+class Driver(Driving):
+    """One connection, from its first event until it is closed; its tasks are among those of `owner`."""
 
-    def __init__(self, peer: Peer, nursery: trio.Nursery, dial: Dial | None = None) -> None:
-        self.nursery = nursery
-        self.closed = trio.Event()
-        """Set once the connection is closed and its byte stream is gone."""
-        self._peer = peer
-        peer.feed = self.feed
-        self._connection = peer.connection
+    def __init__(self, peer: Peer, owner: Scoped, dial: Dial | None = None) -> None:
+        super().__init__(peer, owner.timekeeper, trio.current_time, trio.Event)
+        self._owner = owner
         self._dial = dial
-        self._inbox = Inbox(peer.connection, trio.current_time, self._perform)
-        self._questions = Questions(self.feed, trio.Event)
         self._handlers: dict[int, trio.CancelScope] = {}
-        self._crew: Crew[tuple[int, Apart]] = Crew(lambda: nursery.start_soon(self._work), trio.Event)
-        self._deciding = trio.CancelScope()
-        self._transport: trio.CancelScope | None = None
-        self._outgoing = Outgoing(trio.Event)
-        self._armed = inf
-        self._rearm = trio.Event()
-        nursery.start_soon(self._keep_time)
-
-    # --- Events in ------------------------------------------------------------
-
-    def feed(self, event: events.Event) -> None:
-        """Tell the connection, and do what it asks for; what is fed meanwhile waits its turn."""
-        self._inbox.feed(event)
-        self._outgoing.flush()
-        deadline = self._connection.deadline
-        if deadline is not None and deadline < self._armed:
-            self._rearm.set()
-
-    async def ask(self, question: events.Question) -> Any:
-        """Feed an event with a token and wait for its outcome; an error is raised."""
-        answer = await self._questions.ask(question)
-        if answer is None:  # it was only sent, no faster than the peer reads
-            await self._outgoing.drained()
-        return answer
-
-    async def _keep_time(self) -> None:
-        while self._connection.phase is not Phase.CLOSED:
-            self._rearm = trio.Event()
-            self._armed = inf if (deadline := self._connection.deadline) is None else deadline
-            with trio.move_on_at(self._armed):
-                await self._rearm.wait()
-            self.feed(events.Tick())
-
-    # --- Actions out ----------------------------------------------------------
 
     def _perform(self, action: a.Action) -> None:
         match action:
@@ -138,57 +113,51 @@ class Driver:
             case a.CloseTransport():
                 self._outgoing.finish()
             case a.AbortTransport():
-                if self._transport is not None:
-                    self._transport.cancel()
+                self._abort()
             case a.OpenTransport():
                 self._transport = trio.CancelScope()
-                self.nursery.start_soon(self._open, action, self._transport)
+                self._owner.start(self._open, action, self._transport)
             case a.DecideUpgrade(handshake):
-                self.nursery.start_soon(self._decide, handshake)
+                self._consult(partial(self._peer.decide, handshake), self._peer.decided)
             case a.CancelUpgrade():
-                self._deciding.cancel()
+                self._stop_asking()
             case _:
                 assert_never(action)
 
     def _report(self, notice: n.Notice) -> None:
         tell(self._peer, notice)
         if isinstance(notice, n.Opened) and self._peer.is_welcomed:
-            self.nursery.start_soon(self._welcome)
+            self._consult(self._peer.welcome, self._peer.welcomed)
         elif isinstance(notice, n.Closed):
-            self._rearm.set()
-            self._crew.dismiss()
-            if self._transport is None:
-                self.closed.set()
+            self._closed()
 
-    def _transport_gone(self, event: events.Event) -> None:
-        self._transport = None
-        self.feed(event)
-        if self._connection.phase is Phase.CLOSED:
-            self.closed.set()
+    def _log(self, error: Exception) -> None:
+        logged(error)
 
     def _start_handler(self, action: a.StartHandler) -> None:
         answer = self._peer.serve(action)
         if isawaitable(answer):
             self._handlers[action.request_id] = trio.CancelScope()
-            self._crew.add((action.request_id, Apart(answer, copy_context())))
+            self._owner.crew.add(Apart(self._answer(action.request_id, answer), copy_context()))
         else:
             self.feed(answer_event(action.request_id, logged(answer)))
 
-    async def _work(self) -> None:
-        job = await self._crew.next(hired=True)
-        while job is not None:
-            request_id, answer = job
-            with self._handlers[request_id]:
-                self.feed(answer_event(request_id, await outcome(answer)))
-            del self._handlers[request_id]
-            job = await self._crew.next()
+    async def _answer(self, request_id: int, answer: object) -> None:
+        with self._handlers[request_id]:
+            self._feed_alone(answer_event(request_id, await outcome(answer)))
+        del self._handlers[request_id]
 
-    async def _decide(self, handshake: Any) -> None:
-        with self._deciding:
-            self.feed(self._peer.decided(await outcome(self._peer.decide(handshake))))
+    def _consult(self, ask: Callable[[], object], answered: Callable[[object], events.Event]) -> None:
+        """Ask the application in a task, until it answers or `_stop_asking`."""
 
-    async def _welcome(self) -> None:
-        self.feed(self._peer.welcomed(await outcome(self._peer.welcome())))
+        async def consult(scope: trio.CancelScope) -> None:
+            with scope:
+                answer = await outcome(ask())
+                self._asking = None
+                self._feed_alone(answered(answer))
+
+        self._asking = trio.CancelScope()
+        self._owner.start(consult, self._asking)
 
     # --- Bytes ----------------------------------------------------------------
 
@@ -213,19 +182,21 @@ class Driver:
             await self._carry(stream, opened, initial)
 
     async def _carry(self, stream: Stream, opened: events.TransportOpened, initial: bytes = b"") -> None:
-        self._outgoing = Outgoing(trio.Event, write_now(stream))
+        writing, written = trio.CancelScope(), LazyBell(trio.Event)
+        self._outgoing = Outgoing(
+            trio.Event, write_now(stream), lambda: self._owner.start(self._write, stream, writing, written)
+        )
         self._outgoing.serve(self._connection, self.feed)
         error: Exception | None = None
         try:
             self.feed(opened)
             if initial:
                 self.feed(events.BytesReceived(initial))
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write, stream)
-                error = await self._read(stream)
-                if not self._outgoing.finishing:  # the core bounds how long the last bytes may take
-                    nursery.cancel_scope.cancel()
+            error = await self._read(stream)
+            if self._outgoing.finishing:  # the core bounds how long the last bytes may take
+                await written.wait()
         finally:
+            writing.cancel()
             self._outgoing.broken()
             with trio.CancelScope(shield=True):
                 await trio.aclose_forcefully(stream)
@@ -234,20 +205,21 @@ class Driver:
     async def _read(self, stream: Stream) -> Exception | None:
         """Read until the end; what broke the stream, if anything."""
         try:
-            while True:
+            await self._outgoing.readable()
+            while self._outgoing.received(await receive(stream)):  # kept in no variable meanwhile
                 await self._outgoing.readable()
-                data = await stream.receive_some(READ_SIZE)
-                if not data:
-                    return None
-                self._outgoing.received(bytes(data))
         except BROKEN as error:
             return None if isinstance(error, trio.ClosedResourceError) else network_error(error)
+        return None
 
-    async def _write(self, stream: Stream) -> None:
+    async def _write(self, stream: Stream, scope: trio.CancelScope, written: LazyBell) -> None:
         """The only one who waits for the peer to read; what gathers meanwhile goes out together."""
         try:
-            while (data := await self._outgoing.next()) is not None:
-                await stream.send_all(data)
-            await half_close(stream)
+            with scope:
+                while (data := await self._outgoing.next()) is not None:
+                    await stream.send_all(data)
+                await half_close(stream)
         except BROKEN:
             self._outgoing.broken()  # the reader finds out, too, and need not wait for us
+        finally:
+            written.set()

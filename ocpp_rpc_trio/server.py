@@ -21,9 +21,9 @@ class RPCServerClient(ServedClient[Driver]):
 
     new_bell = trio.Event
 
-    def __init__(self, server: RPCServer, nursery: trio.Nursery) -> None:
+    def __init__(self, server: RPCServer) -> None:
         ServedClient.__init__(self, server)
-        self._attached = Driver(self, nursery)
+        self._attached = Driver(self, server)
 
 
 class RPCServer(Serving[RPCServerClient], Scoped):
@@ -63,7 +63,7 @@ class RPCServer(Serving[RPCServerClient], Scoped):
         sockets = await tcp_listeners(port, host) if path is None else [await unix_listener(path)]
         address = sockets[0].socket.getsockname()
         listener = self._listening(address, host, trio.CancelScope(), secure=tls is not None)
-        self._nursery.start_soon(self._accept, listener, sockets, tls)
+        self.start(self._accept, listener, sockets, tls)
         return listener
 
     async def _accept(self, listener: Listener, sockets: list[trio.SocketListener], tls: ssl.SSLContext | None) -> None:
@@ -98,8 +98,6 @@ class RPCServer(Serving[RPCServerClient], Scoped):
             if tls is not None:
                 with trio.fail_after(self._options.handshake_timeout):
                     stream = await secured(stream, tls, server_side=True)
-            async with trio.open_nursery() as nursery:
-                client = RPCServerClient(self, nursery)
-                with self._serving(client, visit):
-                    await client._driver.serve(stream, transport_opened(stream), early)
-                nursery.cancel_scope.cancel()
+            client, opened = RPCServerClient(self), transport_opened(stream)
+            self._serving(client, visit)
+        await client._driver.serve(stream, opened, early)

@@ -12,6 +12,7 @@ import trio
 
 from ocpp_rpc_core import TLSInfo
 from ocpp_rpc_core._http import peer_ip
+from ocpp_rpc_core._outgoing import READ_SIZE
 from ocpp_rpc_core.events import TransportOpened
 
 Stream = trio.abc.Stream
@@ -41,6 +42,18 @@ async def half_close(stream: Stream) -> None:
         await stream.send_eof()  # closing with something unread would lose the last bytes
     else:
         await stream.aclose()
+
+
+async def receive(stream: Stream) -> bytes:
+    """What can be read, as soon as there is something; nothing at the end.
+
+    Of a plain socket without trio's layers, each of which would keep a frame while the connection is idle.
+    """
+    while isinstance(stream, trio.SocketStream):
+        await trio.lowlevel.wait_readable(stream.socket)
+        with suppress(BlockingIOError):  # somebody thought so
+            return os.read(stream.socket.fileno(), READ_SIZE)
+    return bytes(await stream.receive_some(READ_SIZE))
 
 
 def write_now(stream: Stream) -> Callable[[bytes], int] | None:

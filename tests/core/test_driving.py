@@ -7,9 +7,11 @@ from support.stepping import Bell, Driver, Task
 
 from ocpp_rpc_core import actions as a, events as e, notices as n
 from ocpp_rpc_core._answers import CloseInfo
+from ocpp_rpc_core._lifecycle import Phase
+from ocpp_rpc_core._timekeeper import Timekeeper
 from ocpp_rpc_core.config import ClientOptions
 from ocpp_rpc_core.connection import Connection
-from ocpp_rpc_core.driving import Calling, Inbox, Questions
+from ocpp_rpc_core.driving import Calling, Driving, Inbox, LazyBell, Questions
 from ocpp_rpc_core.errors import CallTimeout, LocalProtocolError
 from ocpp_rpc_core.peer import ClientPeer
 
@@ -114,6 +116,142 @@ class TestQuestions:
         questions.settle(a.ResolveConnect(7, "the 101"))
         task.coroutine.close()
         assert fed == [e.ConnectRequested(7)]
+
+
+class TestLazyBell:
+    """It rings for all who wait, and for those who come later."""
+
+    def test_rung_before(self):
+        """Nobody waited, so there is no bell until somebody comes."""
+        bells = []
+        lazy = LazyBell(lambda: bells.append(Bell()) or bells[-1])
+        assert not lazy.is_set()
+        lazy.set()
+        assert (lazy.is_set(), bells) == (True, [])
+        assert hasattr(Task(lazy.wait()), "result")
+
+    def test_rung_after(self):
+        """One bell does for all."""
+        bells = []
+        lazy = LazyBell(lambda: bells.append(Bell()) or bells[-1])
+        first, second = Task(lazy.wait()), Task(lazy.wait())
+        assert not first.step()
+        assert not second.step()
+        lazy.set()
+        assert first.step()
+        assert second.step()
+        assert len(bells) == 1
+
+
+class Given:
+    """Something that can be given up."""
+
+    is_up = False
+
+    def cancel(self):
+        self.is_up = True
+
+
+class Driven(Driving):
+    """A driver that does nothing, notes everything, and has a clock by hand."""
+
+    def __init__(self):
+        self.now, self.done, self.failures = 0.0, [], []
+        self.keeper = Timekeeper(Bell)
+        super().__init__(station(), self.keeper, lambda: self.now, Bell)
+
+    def _perform(self, action):
+        self.done.append(action)
+        if isinstance(action, a.SendBytes):
+            self._outgoing.put(action.data)
+        elif isinstance(action, a.ResolveCall):
+            self._questions.settle(action)
+
+    def _log(self, error):
+        self.failures.append(error)
+
+
+class TestDriving:
+    """A connection that is fed, asked, and told the time."""
+
+    def test_the_time_is_told_when_it_is_due(self):
+        """An alarm is set for the first deadline, and only an earlier one moves it: what rings in vain does no harm."""
+        driven = Driven()
+        driven.feed(e.ConnectRequested(1))
+        assert driven.keeper.next == 10.0
+        driven.now = 10.0
+        driven.keeper.ring(10.0)
+        assert driven.done[-1] == a.AbortTransport()
+        driven.feed(e.TransportFailed(OSError()))
+        assert driven.keeper.next == float("inf")
+
+    def test_an_earlier_deadline(self):
+        """It is told in time, whatever was set before."""
+        driven = Driven()
+        driven._alarm = driven.keeper.move(driven._alarm, 99.0, driven._tick)
+        driven.feed(e.ConnectRequested(1))
+        assert driven.keeper.next == 10.0
+        driven._alarm = driven.keeper.move(driven._alarm, 1.0, driven._tick)
+        driven.now = 1.0
+        driven.keeper.ring(1.0)
+        assert driven.keeper.next == 10.0
+
+    def test_what_fails_ends_nobody_else(self):
+        """Whoever keeps the time for all goes on; the failure is logged, and the byte stream, if any, dropped."""
+        driven = Driven()
+        driven._feed_alone(e.TransportClosed())
+        driven._transport = stream = Given()
+        driven._feed_alone(e.TransportClosed())
+        assert [type(error) for error in driven.failures] == [LocalProtocolError] * 2
+        assert stream.is_up
+
+    def test_the_byte_stream_goes_first(self):
+        """What the application is asked is given up; while the connection goes on, nobody is told that it is closed."""
+        driven = Driven()
+        driven.feed(e.ConnectRequested(1))
+        driven._transport, driven._asking = Given(), Given()
+        driven._transport_gone(e.TransportFailed(OSError()))
+        assert driven._asking.is_up
+        assert driven._connection.phase is Phase.CLOSED
+        assert driven.closed.is_set()
+        retrying = Driven()
+        retrying._transport = Given()
+        retrying._transport_gone(e.Tick())
+        assert not retrying.closed.is_set()
+
+    @pytest.mark.parametrize("transport", [None, "still there"])
+    def test_the_connection_goes_first(self, transport):
+        """Whoever waits for the end waits for the byte stream, too; the time is told no more."""
+        driven = Driven()
+        driven.feed(e.ConnectRequested(1))
+        driven._transport = transport
+        driven._closed()
+        assert driven.keeper._dropped == 1
+        assert driven.closed.is_set() is (transport is None)
+
+    def test_who_only_sends_waits_for_the_peer_to_read(self):
+        """A message without an answer is sent no faster than that; feeding writes what there is."""
+        driven = Driven()
+        driven.feed(e.ConnectRequested(1))
+        driven.feed(e.TransportOpened())
+        assert driven._outgoing.size > 0
+        driven._outgoing.serve(driven._connection, driven.feed)
+        driven._outgoing.size = 2**30
+        driven._connection.handle = lambda event, now: [a.ResolveCall(7, None)]
+        task = Task(driven.ask(e.RawSendRequested(7, "x")))
+        assert not task.step()
+        driven._outgoing.wrote(2**30)
+        assert task.step()
+        driven._connection.handle = lambda event, now: [a.ResolveCall(8, {"a": 1})]
+        assert Task(driven.ask(e.CallRequested(8, "X", {}))).result == {"a": 1}
+
+    def test_an_adapter_does_the_rest(self):
+        """Actions, and what is to be done after a mistake."""
+        bare = Driving(station(), Timekeeper(Bell), lambda: 0.0, Bell)
+        with pytest.raises(NotImplementedError):
+            bare._perform(a.AbortTransport())
+        with pytest.raises(NotImplementedError):
+            bare._log(OSError())
 
 
 class Station(Calling, ClientPeer):

@@ -324,3 +324,36 @@ def test_what_was_read_is_told():
     outgoing.broken()
     outgoing.received(b"y")  # what came before the end is heard still
     assert fed[1:] == [e.BytesReceived(b"y")]
+
+
+def test_a_writer_that_comes_when_it_is_needed():
+    """Whatever has to wait calls for it once; it stays."""
+    socket, hired = Socket(100), []
+    outgoing, told = served(socket.write, lambda: hired.append(True))
+    assert outgoing.received(b"x")
+    outgoing.put(b"a")
+    outgoing.flush()
+    assert (socket.written, hired) == ([b"a"], [])
+    for piece in (b"b", b"c"):
+        outgoing.put(piece)
+        outgoing.flush()
+    outgoing.received(b"x")
+    outgoing.put(b"d")
+    outgoing.flush()
+    outgoing.put(b"e")
+    outgoing.flush()
+    assert (socket.written, hired) == ([b"a", b"bcd"], [True])
+    writer = Task(outgoing.next())
+    assert writer.result == b"e"
+    writer = Task(outgoing.next())
+    outgoing.finish()
+    assert writer.step()
+    assert (writer.result, hired) == (None, [True])
+    assert told == [e.BytesReceived(b"x")] * 2
+
+
+def test_the_end_is_nothing():
+    """It is not told as something that was read."""
+    outgoing, told = served()
+    assert not outgoing.received(b"")
+    assert told == []

@@ -31,6 +31,7 @@ FLOORS = (
     {"errors", "limits", "router", "backoff", "_timers", "_recent", "_budget", "_schemas"},
     {
         *("notices", "_observers", "_codec", "_json", "_json_engine", "_dialects", "_keepalive", "_pace"),
+        *("_timekeeper",),
         *("validation", "_compile", "_compile_flat", "_compile_rules", "_compile_explain"),
         *("_websocket", "_frames", "_frame_limits", "_deflate"),
         *("_handshake", "_handshake_client", "_headers", "_url", "_http", "_door"),

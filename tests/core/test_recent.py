@@ -46,8 +46,10 @@ def test_overwriting_and_clearing():
     recent = filled(2)
     recent.overwrite(None)
     assert ("0" in recent, recent.get("0"), recent.get("1")) == (True, None, None)
-    recent.clear()
-    assert "0" not in recent
+    for emptied in (recent, Recent()):
+        emptied.clear()
+        emptied.overwrite(None)
+        assert "0" not in emptied
 
 
 @given(st.lists(st.integers(0, 200), max_size=400))

@@ -77,6 +77,7 @@ class TestOptions:
         """Authentication and held calls follow from what is registered."""
         it = server()
         assert it.client_options() == replace(it.client_options(), authenticate=False, hold_calls=False)
+        assert it.client_options() is it.client_options()
         it.auth(lambda handshake: Accept())
         it.on_client(lambda client: None)
         options = it.client_options()
@@ -254,6 +255,14 @@ class TestArrival:
         peer.notify(n.Opened(None))
         assert it.guard._outside == set()
         assert it.guard._visits == {peer.visit}
+        peer.gone()
+        assert it.guard._visits == set()
+
+    def test_who_came_by_no_door(self):
+        """Nothing counts for them, so nothing is left when they are gone."""
+        it = server()
+        client(it).gone()
+        assert it.guard._visits == set()
 
     def test_a_driver_must_attach_itself(self):
         """Without a driver nobody can be sent away: that is a mistake, not silence."""

@@ -287,21 +287,24 @@ class TestClosing:
         server.on(n.ServerClosed, heard.append)
         listener = server._listening("/run/x", None, scope, secure=False)
         client = served(server)
-        with server._visit(None) as visit, server._serving(client, visit):
-            assert client.visit is visit
-            waiting, task, again = (
-                Task(make())
-                for make in (
-                    server.wait_closed,
-                    lambda: server.close(**options),
-                    lambda: server.close(**options),
-                )
+        with server._visit(None) as visit:
+            server._serving(client, visit)
+        assert client.visit is visit
+        assert server.guard._visits == {visit}
+        waiting, task, again = (
+            Task(make())
+            for make in (
+                server.wait_closed,
+                lambda: server.close(**options),
+                lambda: server.close(**options),
             )
-            assert client._attached.told == [event, event]
-            assert scope.cancelled
-        assert not task.step()
-        assert server._state is State.CLOSING
+        )
+        assert client._attached.told == [event, event]
+        assert scope.cancelled
         server._stopped(listener)
+        assert not task.step()
+        client.gone()
+        assert server.guard._visits == set()
         assert all([task.step(), again.step(), waiting.step()])
         assert server._state is State.CLOSED
         assert heard == [n.ServerClosing(), n.ServerClosed()]
@@ -313,10 +316,11 @@ class TestClosing:
         listener = server._listening("/run/x", None, Scope(), secure=False)
         task = Task(server.close())
         client = served(server)
-        with server._serving(client, Visit(None)):
-            assert client._attached.told == [e.CloseRequested()]
-            server._stopped(listener)
-            assert not task.step()
+        server._serving(client, Visit(None))
+        assert client._attached.told == [e.CloseRequested()]
+        server._stopped(listener)
+        assert not task.step()
+        client.gone()
         assert task.step()
 
     def test_a_server_without_clients_closes_at_once(self):
