@@ -3,7 +3,7 @@
 FOR_DRIVERS = frozenset(
     {
         *("connection", "feed", "new_bell", "notify", "router", "scope", "serve", "serves"),
-        *("arrived", "client_options", "decide", "decided", "done"),
+        *("arrived", "client_options", "decide", "decided", "done", "gone"),
         *("is_welcomed", "judge", "left", "welcome", "welcomed", "attempt", "guard", "visit"),
     }
 )

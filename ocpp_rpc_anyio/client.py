@@ -14,6 +14,7 @@ from ocpp_rpc_core.driving import Calling
 from ocpp_rpc_core.peer import ClientPeer
 
 from .driver import Driver, Scoped
+from .push import Pushed
 from .streams import Stream, dialled, transport_opened
 
 
@@ -34,7 +35,7 @@ class RPCClient(Calling[Driver], ClientPeer, Scoped):
     async def __aenter__(self) -> RPCClient:
         await self._enter(self.close)
         self._renew()
-        self._attached = Driver(self, self, self._dial)
+        self._attached = Driver(self, self._entered(), self._dial)
         if self._auto_connect:
             try:
                 await self.connect()
@@ -54,10 +55,10 @@ class RPCClient(Calling[Driver], ClientPeer, Scoped):
         """
         if self._driver.closed.is_set():
             self._renew()
-            self._attached = Driver(self, self, self._dial)
+            self._attached = Driver(self, self._entered(), self._dial)
         return cast("HTTPResponse", await self._driver.ask(events.ConnectRequested(next(self._tokens))))
 
-    async def _dial(self, target: a.OpenTransport) -> tuple[Stream, events.TransportOpened]:
+    async def _dial(self, target: a.OpenTransport) -> tuple[Stream | Pushed, events.TransportOpened]:
         tls = None
         if target.secure:
             tls = cast("ssl.SSLContext | None", self._options.tls) or ssl.create_default_context()

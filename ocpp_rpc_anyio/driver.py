@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from functools import partial
 from inspect import isawaitable
@@ -11,7 +11,7 @@ from math import inf
 from typing import Any, assert_never
 
 import anyio
-from anyio.abc import ByteStream, TaskGroup
+from anyio.abc import TaskGroup
 
 from ocpp_rpc_core import actions as a, events, notices as n
 from ocpp_rpc_core._answers import answer_event, is_failure
@@ -27,7 +27,7 @@ from .streams import BROKEN, Stream, half_close, network_error
 
 logger = logging.getLogger("ocpp_rpc")
 
-Dial = Callable[[a.OpenTransport], Awaitable[tuple[Stream, events.TransportOpened]]]
+Dial = Callable[[a.OpenTransport], Awaitable[tuple[Stream | Pushed, events.TransportOpened]]]
 
 
 async def outcome(awaitable: object) -> object:
@@ -56,32 +56,42 @@ def tell(peer: Peer | ServerPeer[Any], notice: n.Notice) -> None:
         logged(failure)
 
 
-class Scoped:
-    """Owns the tasks that begin between entering and leaving, for one connection or for all of a server."""
+class Staff:
+    """The tasks that all connections of a server share, or that of a client has: to keep the time, to run handlers.
 
-    _tasks: TaskGroup | None = None
+    What a task raises would end all others.
+    """
 
-    async def _enter(self, close: Callable[..., Awaitable[object]]) -> None:
-        if self._tasks is not None:
-            raise RuntimeError(f"this {type(self).__name__} has been entered already")
-        self._close, self._tasks = close, anyio.create_task_group()
+    def __init__(self, tasks: TaskGroup) -> None:
         self.clock, self.new_bell = clock_and_bells()
+        self.start = tasks.start_soon
         self.timekeeper = Timekeeper(self.new_bell)
-        self.crew = Crew(lambda: self.start(self.crew.work), self.new_bell)
-        await self._tasks.__aenter__()
-        self.start(self._keep_time)
-
-    def start(self, task: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
-        """Begin a task, whose exceptions would end all others."""
-        if self._tasks is None:
-            raise RuntimeError(f"this {type(self).__name__} must be entered first (async with)")
-        self._tasks.start_soon(task, *arguments)
+        self.crew = Crew(lambda: tasks.start_soon(self.crew.work), self.new_bell)
+        tasks.start_soon(self._keep_time)
 
     async def _keep_time(self) -> None:
         while True:
             with anyio.CancelScope(deadline=self.timekeeper.next):
                 await self.timekeeper.hurried()
             self.timekeeper.ring(self.clock())
+
+
+class Scoped:
+    """Owns the tasks that begin between entering and leaving."""
+
+    _tasks: TaskGroup | None = None
+    _staff: Staff | None = None
+
+    async def _enter(self, close: Callable[..., Awaitable[object]]) -> None:
+        if self._tasks is not None:
+            raise RuntimeError(f"this {type(self).__name__} has been entered already")
+        self._close, self._tasks = close, anyio.create_task_group()
+        self._staff = Staff(await self._tasks.__aenter__())
+
+    def _entered(self) -> Staff:
+        if self._staff is None:
+            raise RuntimeError(f"enter it first: async with {type(self).__name__}(...)")
+        return self._staff
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         assert self._tasks is not None
@@ -97,11 +107,11 @@ class Scoped:
 
 
 class Driver(Driving):
-    """One connection, from its first event until it is closed; its tasks are among those of `owner`."""
+    """One connection, from its first event until it is closed; its tasks are among those of `staff`."""
 
-    def __init__(self, peer: Peer, owner: Scoped, dial: Dial | None = None) -> None:
-        super().__init__(peer, owner.timekeeper, owner.clock, owner.new_bell)
-        self._owner = owner
+    def __init__(self, peer: Peer, staff: Staff, dial: Dial | None = None) -> None:
+        super().__init__(peer, staff.timekeeper, staff.clock, staff.new_bell)
+        self._staff = staff
         self._dial = dial
         self._handlers: dict[int, anyio.CancelScope] = {}
 
@@ -126,7 +136,7 @@ class Driver(Driving):
                 self._abort()
             case a.OpenTransport():
                 self._transport = anyio.CancelScope()
-                self._owner.start(self._open, action, self._transport)
+                self._staff.start(self._open, action, self._transport)
             case a.DecideUpgrade(handshake):
                 self._consult(partial(self._peer.decide, handshake), self._peer.decided)
             case a.CancelUpgrade():
@@ -148,7 +158,7 @@ class Driver(Driving):
         answer = self._peer.serve(action)
         if isawaitable(answer):
             self._handlers[action.request_id] = anyio.CancelScope()
-            self._owner.crew.add(Apart(self._answer(action.request_id, answer), copy_context()))
+            self._staff.crew.add(Apart(self._answer(action.request_id, answer), copy_context()))
         else:
             self.feed(answer_event(action.request_id, logged(answer)))
 
@@ -167,7 +177,7 @@ class Driver(Driving):
                 self._feed_alone(answered(answer))
 
         self._asking = anyio.CancelScope()
-        self._owner.start(consult, self._asking)
+        self._staff.start(consult, self._asking)
 
     # --- Bytes ----------------------------------------------------------------
 
@@ -197,14 +207,14 @@ class Driver(Driving):
         self._feed_alone(opened)
         stream.carry(self._transport_gone)
 
-    async def serve(self, stream: ByteStream, opened: events.TransportOpened, initial: bytes) -> None:
+    async def serve(self, stream: Stream, opened: events.TransportOpened, initial: bytes) -> None:
         """Carry an accepted byte stream until it ends."""
         self._transport = anyio.CancelScope()
         with self._transport:
             await self._carry(stream, opened, initial)
 
-    async def _carry(self, stream: ByteStream, opened: events.TransportOpened, initial: bytes = b"") -> None:
-        self._outgoing = Outgoing(self._owner.new_bell)
+    async def _carry(self, stream: Stream, opened: events.TransportOpened, initial: bytes = b"") -> None:
+        self._outgoing = Outgoing(self._staff.new_bell)
         self._outgoing.serve(self._connection, self.feed)
         error: Exception | None = None
         try:
@@ -222,7 +232,7 @@ class Driver(Driving):
                 await anyio.aclose_forcefully(stream)
             self._transport_gone(events.TransportClosed(error))
 
-    async def _read(self, stream: ByteStream) -> Exception | None:
+    async def _read(self, stream: Stream) -> Exception | None:
         """Read until the end; what broke the stream, if anything."""
         try:
             while True:
@@ -231,7 +241,7 @@ class Driver(Driving):
         except BROKEN as error:
             return None if isinstance(error, anyio.EndOfStream | anyio.ClosedResourceError) else network_error(error)
 
-    async def _write(self, stream: ByteStream) -> None:
+    async def _write(self, stream: Stream) -> None:
         """The only one who waits for the peer to read; what gathers meanwhile goes out together."""
         try:
             while (data := await self._outgoing.next()) is not None:

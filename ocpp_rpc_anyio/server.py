@@ -9,7 +9,7 @@ from socket import socket
 from typing import Unpack, cast
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute, SocketListener
+from anyio.abc import SocketAttribute, SocketListener
 
 from ocpp_rpc_core import State, notices as n
 from ocpp_rpc_core._settings import ServerSettings
@@ -17,7 +17,7 @@ from ocpp_rpc_core.serving import Listener, ServedClient, Serving
 
 from .driver import Driver, Scoped, logged, logger, tell
 from .push import Pushed
-from .streams import BROKEN, accept, accepted, caller, network_error, transport_opened
+from .streams import BROKEN, Stream, accept, accepted, caller, network_error, transport_opened
 
 PAUSE = 0.1
 """Seconds without accepting anybody when the system has no more sockets."""
@@ -30,7 +30,7 @@ class RPCServerClient(ServedClient[Driver]):
 
     def __init__(self, server: RPCServer) -> None:
         ServedClient.__init__(self, server)
-        self._attached = Driver(self, server)
+        self._attached = Driver(self, server._entered())
 
 
 class RPCServer(Serving[RPCServerClient], Scoped):
@@ -67,7 +67,7 @@ class RPCServer(Serving[RPCServerClient], Scoped):
         sockets = cast("Sequence[SocketListener]", found)
         address: object = sockets[0].extra(SocketAttribute.local_address)
         listener = self._listening(address, host, anyio.CancelScope(), secure=tls is not None)
-        self.start(self._accept, listener, sockets, tls)
+        self._tasks.start_soon(self._accept, listener, sockets, tls)
         return listener
 
     async def _accept(self, listener: Listener, sockets: Sequence[SocketListener], tls: ssl.SSLContext | None) -> None:
@@ -80,6 +80,7 @@ class RPCServer(Serving[RPCServerClient], Scoped):
             self._stopped(listener)
 
     async def _accept_at(self, listening: SocketListener, tls: ssl.SSLContext | None) -> None:
+        assert self._tasks is not None
         async with listening:
             while True:
                 try:
@@ -88,9 +89,9 @@ class RPCServer(Serving[RPCServerClient], Scoped):
                     logger.warning("nobody can be accepted at present: %s", network_error(error))
                     await anyio.sleep(PAUSE)
                 else:
-                    self.start(self._serve, arrival, tls)
+                    self._tasks.start_soon(self._serve, arrival, tls)
 
-    async def _serve(self, arrival: ByteStream | socket, tls: ssl.SSLContext | None) -> None:
+    async def _serve(self, arrival: Stream | socket, tls: ssl.SSLContext | None) -> None:
         try:
             await self._attend(arrival, tls, b"", ours=True)
         except BROKEN:
@@ -99,16 +100,14 @@ class RPCServer(Serving[RPCServerClient], Scoped):
             logged(error)
             self._tell(n.ServerError(error))
 
-    async def handle_stream(self, stream: ByteStream, initial: bytes = b"") -> None:
+    async def handle_stream(self, stream: Stream, initial: bytes = b"") -> None:
         """Serve one client on a byte stream of your own, until it is closed.
 
         `initial` is what was read from it already, from the first byte of the request on.
         """
         await self._attend(stream, None, initial, ours=False)
 
-    async def _attend(
-        self, arrival: ByteStream | socket, tls: ssl.SSLContext | None, early: bytes, *, ours: bool
-    ) -> None:
+    async def _attend(self, arrival: Stream | socket, tls: ssl.SSLContext | None, early: bytes, *, ours: bool) -> None:
         with self._visit(caller(arrival), accepted=ours) as visit:
             if visit is None:
                 arrival.close() if isinstance(arrival, socket) else await anyio.aclose_forcefully(arrival)

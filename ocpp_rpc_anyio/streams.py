@@ -19,11 +19,11 @@ from ocpp_rpc_core.events import TransportOpened
 
 from .push import Pushed, asyncio_loop, undelayed
 
-Stream = ByteStream | Pushed
+Stream = ByteStream
 BROKEN = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.BusyResourceError, anyio.EndOfStream, OSError)
 
 
-async def dialled(host: str, port: int, tls: ssl.SSLContext | None) -> Stream:
+async def dialled(host: str, port: int, tls: ssl.SSLContext | None) -> Stream | Pushed:
     """A byte stream to `host`."""
     loop = asyncio_loop()
     if loop is None:
@@ -35,9 +35,7 @@ async def dialled(host: str, port: int, tls: ssl.SSLContext | None) -> Stream:
     return (await loop.create_connection(Pushed, host, port, **options))[1]
 
 
-async def accept(
-    listening: SocketListener, room: Callable[[], AbstractAsyncContextManager[None]]
-) -> ByteStream | socket:
+async def accept(listening: SocketListener, room: Callable[[], AbstractAsyncContextManager[None]]) -> Stream | socket:
     """Whoever comes next, once there is room for them."""
     arrivals = listening.extra(SocketAttribute.raw_socket)
     while True:
@@ -47,7 +45,7 @@ async def accept(
                 return await listening.accept() if asyncio_loop() is None else undelayed(arrivals.accept()[0])
 
 
-def caller(arrival: ByteStream | socket) -> str | None:
+def caller(arrival: Stream | socket) -> str | None:
     """The IP address of whoever was accepted, before anything was said."""
     with suppress(OSError):  # the peer may be gone already
         return (
@@ -56,14 +54,14 @@ def caller(arrival: ByteStream | socket) -> str | None:
     return None
 
 
-async def accepted(arrival: ByteStream | socket, tls: ssl.SSLContext | None) -> Stream:
+async def accepted(arrival: Stream | socket, tls: ssl.SSLContext | None) -> Stream | Pushed:
     """The byte stream of somebody who was accepted, after the TLS handshake."""
     if isinstance(arrival, socket):
         return (await asyncio.get_running_loop().connect_accepted_socket(Pushed, arrival, ssl=tls))[1]
     return arrival if tls is None else await secured(arrival, tls, server_side=True)
 
 
-async def secured(stream: ByteStream, context: ssl.SSLContext, **options: Any) -> Stream:
+async def secured(stream: Stream, context: ssl.SSLContext, **options: Any) -> Stream:
     """TLS over a stream, its handshake done; a stream that fails is closed."""
     try:
         return await TLSStream.wrap(stream, ssl_context=context, standard_compatible=False, **options)
@@ -72,12 +70,12 @@ async def secured(stream: ByteStream, context: ssl.SSLContext, **options: Any) -
         raise
 
 
-async def half_close(stream: ByteStream) -> None:
+async def half_close(stream: Stream) -> None:
     """Send the end, and leave it to the reader to wait for the peer's."""
     if isinstance(stream, TLSStream):
         with suppress(anyio.BusyResourceError):  # our goodbye is out, the peer's is the reader's
             await stream.unwrap()
-        stream = cast("ByteStream", stream.transport_stream)
+        stream = cast("Stream", stream.transport_stream)
     try:
         await stream.send_eof()  # closing with something unread would lose the last bytes
     except NotImplementedError:
@@ -90,7 +88,7 @@ def network_error(error: Exception) -> OSError:
     return said if isinstance(said, OSError) else ConnectionError(repr(error))
 
 
-def transport_opened(stream: Stream) -> TransportOpened:
+def transport_opened(stream: Stream | Pushed) -> TransportOpened:
     """What is known of a connected stream."""
     if isinstance(stream, Pushed):
         return stream.opened()

@@ -34,7 +34,7 @@ class RPCClient(Calling[Driver], ClientPeer, Scoped):
     async def __aenter__(self) -> RPCClient:
         await self._enter(self.close)
         self._renew()
-        self._attached = Driver(self, self, self._dial)
+        self._attached = Driver(self, self._entered(), self._dial)
         if self._auto_connect:
             try:
                 await self.connect()
@@ -54,7 +54,7 @@ class RPCClient(Calling[Driver], ClientPeer, Scoped):
         """
         if self._driver.closed.is_set():
             self._renew()
-            self._attached = Driver(self, self, self._dial)
+            self._attached = Driver(self, self._entered(), self._dial)
         return cast("HTTPResponse", await self._driver.ask(events.ConnectRequested(next(self._tokens))))
 
     async def _dial(self, target: a.OpenTransport) -> tuple[Stream, events.TransportOpened]:

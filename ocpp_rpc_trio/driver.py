@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from functools import partial
 from inspect import isawaitable
@@ -48,31 +48,42 @@ def tell(peer: Peer | ServerPeer[Any], notice: n.Notice) -> None:
         logged(failure)
 
 
-class Scoped:
-    """Owns the tasks that begin between entering and leaving, for one connection or for all of a server."""
+class Staff:
+    """The tasks that all connections of a server share, or that of a client has: to keep the time, to run handlers.
 
-    _nursery: trio.Nursery | None = None
+    What a task raises would end all others.
+    """
 
-    async def _enter(self, close: Callable[..., Awaitable[object]]) -> None:
-        if self._nursery is not None:
-            raise RuntimeError(f"this {type(self).__name__} has been entered already")
-        self._close, self._manager = close, trio.open_nursery()
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.start = nursery.start_soon
         self.timekeeper = Timekeeper(trio.Event)
-        self.crew = Crew(lambda: self.start(self.crew.work), trio.Event)
-        self._nursery = await self._manager.__aenter__()
-        self.start(self._keep_time)
-
-    def start(self, task: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
-        """Begin a task, whose exceptions would end all others."""
-        if self._nursery is None:
-            raise RuntimeError(f"this {type(self).__name__} must be entered first (async with)")
-        self._nursery.start_soon(task, *arguments)
+        self.crew = Crew(lambda: nursery.start_soon(self.crew.work), trio.Event)
+        nursery.start_soon(self._keep_time)
 
     async def _keep_time(self) -> None:
         while True:
             with trio.move_on_at(self.timekeeper.next):
                 await self.timekeeper.hurried()
             self.timekeeper.ring(trio.current_time())
+
+
+class Scoped:
+    """Owns the tasks that begin between entering and leaving."""
+
+    _nursery: trio.Nursery | None = None
+    _staff: Staff | None = None
+
+    async def _enter(self, close: Callable[..., Awaitable[object]]) -> None:
+        if self._nursery is not None:
+            raise RuntimeError(f"this {type(self).__name__} has been entered already")
+        self._close, self._manager = close, trio.open_nursery()
+        self._nursery = await self._manager.__aenter__()
+        self._staff = Staff(self._nursery)
+
+    def _entered(self) -> Staff:
+        if self._staff is None:
+            raise RuntimeError(f"enter it first: async with {type(self).__name__}(...)")
+        return self._staff
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         assert self._nursery is not None
@@ -87,11 +98,11 @@ class Scoped:
 
 
 class Driver(Driving):
-    """One connection, from its first event until it is closed; its tasks are among those of `owner`."""
+    """One connection, from its first event until it is closed; its tasks are among those of `staff`."""
 
-    def __init__(self, peer: Peer, owner: Scoped, dial: Dial | None = None) -> None:
-        super().__init__(peer, owner.timekeeper, trio.current_time, trio.Event)
-        self._owner = owner
+    def __init__(self, peer: Peer, staff: Staff, dial: Dial | None = None) -> None:
+        super().__init__(peer, staff.timekeeper, trio.current_time, trio.Event)
+        self._staff = staff
         self._dial = dial
         self._handlers: dict[int, trio.CancelScope] = {}
 
@@ -116,7 +127,7 @@ class Driver(Driving):
                 self._abort()
             case a.OpenTransport():
                 self._transport = trio.CancelScope()
-                self._owner.start(self._open, action, self._transport)
+                self._staff.start(self._open, action, self._transport)
             case a.DecideUpgrade(handshake):
                 self._consult(partial(self._peer.decide, handshake), self._peer.decided)
             case a.CancelUpgrade():
@@ -138,7 +149,7 @@ class Driver(Driving):
         answer = self._peer.serve(action)
         if isawaitable(answer):
             self._handlers[action.request_id] = trio.CancelScope()
-            self._owner.crew.add(Apart(self._answer(action.request_id, answer), copy_context()))
+            self._staff.crew.add(Apart(self._answer(action.request_id, answer), copy_context()))
         else:
             self.feed(answer_event(action.request_id, logged(answer)))
 
@@ -157,7 +168,7 @@ class Driver(Driving):
                 self._feed_alone(answered(answer))
 
         self._asking = trio.CancelScope()
-        self._owner.start(consult, self._asking)
+        self._staff.start(consult, self._asking)
 
     # --- Bytes ----------------------------------------------------------------
 
@@ -184,7 +195,7 @@ class Driver(Driving):
     async def _carry(self, stream: Stream, opened: events.TransportOpened, initial: bytes = b"") -> None:
         writing, written = trio.CancelScope(), LazyBell(trio.Event)
         self._outgoing = Outgoing(
-            trio.Event, write_now(stream), lambda: self._owner.start(self._write, stream, writing, written)
+            trio.Event, write_now(stream), lambda: self._staff.start(self._write, stream, writing, written)
         )
         self._outgoing.serve(self._connection, self.feed)
         error: Exception | None = None

@@ -23,7 +23,7 @@ class RPCServerClient(ServedClient[Driver]):
 
     def __init__(self, server: RPCServer) -> None:
         ServedClient.__init__(self, server)
-        self._attached = Driver(self, server)
+        self._attached = Driver(self, server._entered())
 
 
 class RPCServer(Serving[RPCServerClient], Scoped):
@@ -63,7 +63,7 @@ class RPCServer(Serving[RPCServerClient], Scoped):
         sockets = await tcp_listeners(port, host) if path is None else [await unix_listener(path)]
         address = sockets[0].socket.getsockname()
         listener = self._listening(address, host, trio.CancelScope(), secure=tls is not None)
-        self.start(self._accept, listener, sockets, tls)
+        self._nursery.start_soon(self._accept, listener, sockets, tls)
         return listener
 
     async def _accept(self, listener: Listener, sockets: list[trio.SocketListener], tls: ssl.SSLContext | None) -> None:

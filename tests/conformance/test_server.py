@@ -364,3 +364,13 @@ async def test_giving_up_on_closing(env):
         assert scope.cancelled_caught
         await server.wait_closed()
         await raw.stream.aclose()
+
+
+@pytest.mark.feature("S22")
+async def test_nobody_is_served_before_it_is_entered(env):
+    """There is nobody yet to run handlers and keep the time; the error says what to do, and nothing is left behind."""
+    server, stream = env.RPCServer(), env.native_pair()[0]
+    with pytest.raises(RuntimeError, match="async with RPCServer"):
+        await server.handle_stream(stream)
+    assert server.guard._visits == set()
+    await stream.aclose()
