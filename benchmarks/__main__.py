@@ -13,8 +13,9 @@ from . import calls, idle, page
 from .about import about
 from .contestants import BY_NAME, Contestant, chosen
 from .payloads import MESSAGES
+from .undone import TECHNIQUES
 
-PARTS = ("core", "cold", "growth", "calls", "idle")
+PARTS = ("core", "cold", "growth", "calls", "undone", "idle")
 WITH_IDLE = ("trio", "anyio", "anyio-uvloop", "anyio-trio", "node", "ocpp-tuned")
 """Who takes part with many connections: none that compresses, or differs from another only in JSON."""
 
@@ -80,6 +81,10 @@ def measured(asked: argparse.Namespace) -> dict[str, Any]:
     if "growth" in asked.parts:
         say("growth in the core")
         results["growth"] = _child("growth", rounds, quick)
+    if "undone" in asked.parts:
+        without = chosen(",".join(["anyio", *(f"anyio!{technique}" for technique in TECHNIQUES)]))
+        every = {"rounds": asked.rounds, "seconds": asked.seconds, "say": say}
+        results["undone"] = calls.measure(_there(without), ("sn", "te"), ("c1", "c32"), **every)
     if {"calls", "idle"} & set(asked.parts):
         there = _there(asked.who)
         every = {"rounds": asked.rounds, "seconds": asked.seconds, "say": say}

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .payloads import MESSAGES
+from .undone import TECHNIQUES
 
 HERE = Path(__file__).parent
 
@@ -77,11 +78,17 @@ BY_NAME = {contestant.name: contestant for contestant in CONTESTANTS}
 
 
 def named(name: str) -> Contestant:
-    """The one of this name; with `@` and a folder behind, as it is in that other checkout of the project.
+    """The one of this name; with `@` and a folder behind, as it is in that other checkout of the project; with `!`
+    and a technique behind, without that (undone.py).
 
     Raises:
         ValueError: nobody is called so.
     """
+    if "!" in name:
+        whole, _, technique = name.partition("!")
+        if technique not in TECHNIQUES or not whole.startswith(("trio", "anyio")):
+            raise ValueError(f"there is no contestant {name}; techniques are {', '.join(TECHNIQUES)}")
+        return replace(named(whole), name=name, label=f"{named(whole).label}, without {technique}")
     plain, _, folder = name.partition("@")
     if plain not in BY_NAME or (folder and not Path(folder, "ocpp_rpc_core").is_dir()):
         raise ValueError(f"there is no contestant {name}; there are {', '.join(BY_NAME)}")

@@ -18,6 +18,7 @@ import anyio.to_thread
 
 from .extras import hide
 from .payloads import MESSAGES, Message
+from .undone import undo
 
 OPENING_AT_ONCE = 64
 """How many connections are opened side by side."""
@@ -132,6 +133,7 @@ async def obey(side: Any) -> None:
 
 def main(name: str) -> None:
     """Be the end of this name (contestants.py)."""
+    name, _, technique = name.partition("!")
     options: dict[str, Any] = {"use_uvloop": True} if name == "anyio-uvloop" else {}
     backend = "trio" if "trio" in name else "asyncio"
     if name.startswith("ocpp"):
@@ -143,6 +145,8 @@ def main(name: str) -> None:
             hide()
         from .side_ours import Side  # noqa: PLC0415 - after `hide`
 
+        if technique:
+            undo(technique)
         side = Side("ocpp_rpc_trio" if name.startswith("trio") else "ocpp_rpc_anyio")
     anyio.run(obey, side, backend=backend, backend_options=options)
 

@@ -25,6 +25,7 @@ TABLES: dict[str, tuple[str, Callable[[Results], str]]] = {
     "parts": ("core_plain", tables.parts),
     "cold": ("cold", tables.cold),
     "growth": ("growth", tables.grown),
+    "undone": ("undone", tables.undone),
     "goals": ("about", tables.reached),
 }
 """By the name in the page's comments: the part of the results without which there is no table, and its maker."""

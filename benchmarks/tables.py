@@ -9,6 +9,7 @@ from .goals import goals
 from .idle import SHOWN_FROM
 from .payloads import MESSAGES
 from .stats import growth, middle, ratio, spread
+from .undone import TECHNIQUES
 
 Row = dict[str, Any]
 Results = dict[str, Any]
@@ -165,6 +166,20 @@ def reached(results: Results) -> str:
         bounds = [f"{sign}{bound:g} {goal.unit}" for bound in (goal.floor, goal.goal)]
         lines.append([goal.text, *bounds, f"{number(goal.measured)} {goal.unit}", goal.verdict])
     return table(["", "floor", "goal", "measured", "reached"], lines)
+
+
+def undone(results: Results) -> str:
+    """What each technique bought: microseconds of both sides without it, and the ratio to the usual."""
+    totals: dict[str, dict[tuple[str, str], list[float]]] = {}
+    for row in results["undone"]:
+        both = [server + client for server, client in zip(row["server_us"], row["client_us"], strict=True)]
+        totals.setdefault(row["who"].partition("!")[2], {})[row["message"], row["shape"]] = both
+    usual = totals.pop("")
+    lines = [["as it is", *(number(middle(values)) for values in usual.values())]]
+    for technique, cells in totals.items():
+        shown = [f"{number(middle(found))} ({ratio(found, usual[cell]):.2f} ×)" for cell, found in cells.items()]
+        lines.append([f"without: {TECHNIQUES[technique]}", *shown])
+    return table(["", *(f"{MESSAGES[message].name}, {shape}" for message, shape in usual)], lines)
 
 
 def machine(results: Results) -> str:

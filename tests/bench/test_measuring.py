@@ -13,6 +13,7 @@ from benchmarks.contestants import BY_NAME, chosen, named
 from benchmarks.joined import Joined
 from benchmarks.payloads import MESSAGES, charging_profile
 from benchmarks.processes import EndError, Process
+from benchmarks.undone import TECHNIQUES, UNDO
 from ocpp_rpc_core.errors import RPCError
 from ocpp_rpc_core.validation import standard_validator
 
@@ -158,3 +159,26 @@ def test_another_checkout_can_take_part_but_only_a_whole_run_is_kept():
 def test_the_reference_takes_part_by_default():
     """Ratios are to it."""
     assert [contestant.name for contestant in chosen(None)] == [c.name for c in BY_NAME.values() if c.usual]
+
+
+@pytest.mark.parametrize("technique", UNDO)
+def test_without_a_technique_everything_works(technique):
+    """It is slower, or larger, and nothing else; in a process of its own, for there is no way back."""
+    script = f"""
+from benchmarks.undone import undo
+undo("{technique}")
+from benchmarks.joined import Joined
+from benchmarks.payloads import MESSAGES
+for message in MESSAGES.values():
+    assert Joined(message.protocol).call(message.method, message.params) == message.result
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT)
+
+
+def test_techniques_have_names_and_words():
+    """A contestant is named after the one that is undone; each has a line in the table."""
+    assert set(UNDO) == set(TECHNIQUES)
+    assert named("anyio!ids").label == "ours, anyio on asyncio, without ids"
+    for wrong in ("anyio!nothing", "node!ids"):
+        with pytest.raises(ValueError, match="techniques are"):
+            named(wrong)
