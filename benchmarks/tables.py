@@ -163,7 +163,7 @@ def reached(results: Results) -> str:
         if goal.measured is None:
             continue
         sign = "≤ " if goal.at_most else "≥ "
-        bounds = [f"{sign}{bound:g} {goal.unit}" for bound in (goal.floor, goal.goal)]
+        bounds = ["–" if bound is None else f"{sign}{bound:g} {goal.unit}" for bound in (goal.floor, goal.goal)]
         lines.append([goal.text, *bounds, f"{number(goal.measured)} {goal.unit}", goal.verdict])
     return table(["", "floor", "goal", "measured", "reached"], lines)
 

@@ -79,6 +79,11 @@ def test_verdicts(measured, at_most, verdict):
     assert Goal("", floor, wanted, measured, at_most=at_most).verdict == verdict
 
 
+def test_a_goal_without_a_floor_is_reached_or_not_yet():
+    """Nothing is below a floor that is not there, and the table has a dash for it."""
+    assert [Goal("", None, 2.0, measured).verdict for measured in (1.9, 2.0)] == ["not yet", "goal"]
+
+
 def test_goals_are_judged_by_what_was_measured():
     """Only what the results have is shown, with its bounds."""
     results = {"calls": [row("trio", [170, 170]), row("node", [100, 100])]}
