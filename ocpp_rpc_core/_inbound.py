@@ -141,13 +141,10 @@ class Inbound:
                 self._fail(request, self._as_rpc_error(answer.error), out)
             elif is_call and isinstance(answer, HandlerReturned):
                 self._succeed(request, answer.result, out)
-            if answer is not event:
-                self._replied[request_id] = None
-                return
-        elif answer is not event:
+        if answer is not event:  # it goes on
+            self._replied[request_id] = None
             return
-        else:
-            self._replied.pop(request_id, None)
+        self._replied.pop(request_id, None)
         del self._running[request_id]
         del self._message_ids[request.message_id]
         if not is_call and self._context.refuses_repeats:

@@ -187,16 +187,16 @@ class Outbound:
             return request.message, "", None
         context, dialect, method = self._context, self._context.dialect, request.method
         params = {} if request.params is None and dialect.empty_for_null else request.params
-        message_id: object = request.message_id
-        if message_id is None:
-            message_id = context.options.message_id()
-        elif message_id in self._pending:  # two messages under way cannot have the same id (rules 10, 11)
-            raise _in_use(message_id)
+        is_call, given = isinstance(request, CallRequested), request.message_id
+        message_id: object = context.options.message_id() if given is None else given
         limit = dialect.max_message_id
         if not isinstance(message_id, str) or not (0 < len(message_id) <= limit or limit == inf):  # rule 9
             size = "" if limit == inf else f" of 1 to {limit} characters"
             raise ValueError(f"the message id {message_id!r} is no string{size}")
-        if isinstance(request, CallRequested):
+        # Two messages under way cannot have the same id (rules 10, 11); that of a call that waits may be free by then.
+        if message_id in self._pending and not (is_call and given is None):
+            raise _in_use(message_id)
+        if is_call:
             kind, payload = CALL, _codec.call(message_id, method, params)
         elif SEND in dialect.message_types:
             kind, payload = SEND, _codec.send(message_id, method, params)

@@ -710,3 +710,13 @@ def test_first_transmissions_keep_the_order_of_the_queue(window, steps):
         flying += [str(message_id) for message_id in written]
         assert len(flying) <= window
     assert order == sorted(set(order))
+
+
+@pytest.mark.rule(9)
+@pytest.mark.parametrize("message_id", [[], {}, 1, b"x", ""])
+def test_a_message_id_of_the_wrong_kind(message_id):
+    """Whatever it is, the error says that it is no string that fits, and the next call goes on."""
+    desk = Desk("ocpp1.6")
+    error = ValueError(f"the message id {message_id!r} is no string of 1 to 36 characters")
+    assert desk.call(1, message_id=message_id) == [rejected(1, error)]
+    assert desk.session.idle
