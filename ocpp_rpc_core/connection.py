@@ -87,7 +87,8 @@ class Connection(Course):
         if now < self._now:
             raise LocalProtocolError(f"the time went back from {self._now} to {now}")
         self._now = now
-        self._out = out = list[Any]()
+        out: list[Any] = []
+        self._out = out
         kind = type(event)
         if (react := self._heard.get(kind)) is not None:
             react(self, event, now)

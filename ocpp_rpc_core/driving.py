@@ -90,9 +90,13 @@ class Questions:
                 given_up = ConnectCancelled if isinstance(question, ConnectRequested) else CallCancelled
                 self._feed(given_up(question.token))
         assert waiter.outcome is not None  # the bell rang
-        if isinstance(waiter.outcome, RejectCall | RejectConnect):
-            raise waiter.outcome.error
-        return waiter.outcome.result if isinstance(waiter.outcome, ResolveCall) else waiter.outcome.response
+        match waiter.outcome:
+            case ResolveCall(_, result):
+                return result
+            case ResolveConnect(_, response):
+                return response
+            case RejectCall(_, error) | RejectConnect(_, error):
+                raise error
 
     def settle(self, outcome: Outcome) -> None:
         """Tell whoever waits for this; if it is nobody any more, it is too late."""
