@@ -19,6 +19,7 @@ from chaos.proxy import CHUNK, Proxy
 from support.env import open_files
 
 from ocpp_rpc_core import ConnectionLost, ExponentialBackoff, HandshakeError, NotConnected, State
+from ocpp_rpc_core._crew import SPARE
 
 STATIONS, CALLS = 25, 20
 PROTOCOLS = ["ocpp1.6"]
@@ -129,6 +130,16 @@ async def life(ours, proxy, server, number, tally):
         await call_often(station, tally)
 
 
+async def employ_all(ours, port):
+    """So many slow handlers at once that the server's crew has all the spare tasks that it ever keeps."""
+    async with (
+        ours.RPCClient(f"ws://127.0.0.1:{port}", "first", protocols=PROTOCOLS, call_concurrency=SPARE) as station,
+        anyio.create_task_group() as tasks,
+    ):
+        for _ in range(SPARE):
+            tasks.start_soon(call_in_vain, station)
+
+
 async def stutter(proxy):
     """The line is whole, or slices, or stands still for a moment."""
     while True:
@@ -148,6 +159,7 @@ async def test_nothing_stays_behind(ours, soak_seconds):
         server.handle("Echo", lambda call: call.params)
         server.handle("Sleep", lambda call: anyio.sleep(0.5))
         listener = await server.listen(0, "127.0.0.1")
+        await employ_all(ours, listener.port)
         with Proxy(listener.port) as proxy:
             until = time.monotonic() + soak_seconds
             while time.monotonic() < until or len(samples) < WARM + 4:
