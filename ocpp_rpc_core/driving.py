@@ -89,14 +89,13 @@ class Questions:
             if waiter.outcome is None:
                 given_up = ConnectCancelled if isinstance(question, ConnectRequested) else CallCancelled
                 self._feed(given_up(question.token))
-        assert waiter.outcome is not None  # the bell rang
-        match waiter.outcome:
-            case ResolveCall(_, result):
-                return result
-            case ResolveConnect(_, response):
-                return response
-            case RejectCall(_, error) | RejectConnect(_, error):
-                raise error
+        outcome = waiter.outcome
+        assert outcome is not None  # the bell rang
+        if isinstance(outcome, ResolveCall):
+            return outcome.result
+        if isinstance(outcome, ResolveConnect):
+            return outcome.response
+        raise outcome.error
 
     def settle(self, outcome: Outcome) -> None:
         """Tell whoever waits for this; if it is nobody any more, it is too late."""
