@@ -131,6 +131,7 @@ def decode(data: str | bytes, dialect: Dialect, limits: Limits = DEFAULT_LIMITS)
 
 
 def _decode(frame: list[Any], dialect: Dialect, limits: Limits) -> Message:
+    """Whatever it is, by all the rules in their order."""
     kind = frame[0] if frame else None
     if type(kind) is not int:  # JSON true is 1 to Python
         raise Undecodable(RPCFrameworkError("the message type must be a number"), UNREADABLE_ID)

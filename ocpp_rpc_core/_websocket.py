@@ -293,7 +293,7 @@ class WebSocket:
     def _data_frame(self, first: int, payload: bytes) -> bytes:
         if self._deflate is not None and (packed := self._deflate.compress(payload)) is not None:
             first, payload = first | _frames.COMPRESSED, packed
-        return encode(first, payload, self._random_bytes(4) if self._client else None)
+        return self._frame(first, payload)
 
     def _frame(self, first: int, payload: bytes) -> bytes:
         return encode(first, payload, self._random_bytes(4) if self._client else None)

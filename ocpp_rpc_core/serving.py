@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, TypeVar, final
 
@@ -107,12 +108,8 @@ class Serving(ServerPeer[S]):
         while (client := self.get(identity)) is None:
             if self._state is not State.OPEN:
                 raise NotConnected(f"{identity!r} is not connected, and the server is closing")
-            bell = self.new_bell()
-            self._registry.expect(identity, bell)
-            try:
-                await bell.wait()
-            finally:
-                self._registry.forget(identity, bell)
+            registry = self._registry
+            await self._until(partial(registry.expect, identity), partial(registry.forget, identity))
         return client
 
     # --- Coming -------------------------------------------------------------------
@@ -128,6 +125,15 @@ class Serving(ServerPeer[S]):
         self._accepting.discard(listener)
         self._gone()
 
+    async def _until(self, expect: Callable[[Bell], object], forget: Callable[[Bell], object]) -> None:
+        """Wait until somebody rings who is to expect it meanwhile."""
+        bell = self.new_bell()
+        expect(bell)
+        try:
+            await bell.wait()
+        finally:
+            forget(bell)
+
     @asynccontextmanager
     async def _room(self) -> AsyncGenerator[None, None]:
         """Wait until one more stranger may stand at the door; within the block accept them, or raise.
@@ -139,12 +145,7 @@ class Serving(ServerPeer[S]):
             if guard.crowded():
                 assert door.max_unauthenticated is not None  # or there would be room
                 self._tell(LimitExceeded("max_unauthenticated", door.max_unauthenticated))
-            bell = self.new_bell()
-            guard.expect(bell)
-            try:
-                await bell.wait()
-            finally:
-                guard.forget(bell)
+            await self._until(guard.expect, guard.forget)
         guard.keep()
         try:
             yield

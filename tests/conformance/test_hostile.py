@@ -9,7 +9,7 @@ import anyio
 import pytest
 from support import wire
 from support.env import gathered, open_files
-from support.raw import Raw
+from support.raw import Raw, cut_short
 from wsproto.events import CloseConnection
 
 from ocpp_rpc_core import BadMessage, CallTimeout, Closed, Door, LimitExceeded, Limits, State, UpgradeAborted
@@ -153,16 +153,11 @@ async def test_many_messages_that_do_not_end(env):
 async def test_an_unfinished_message_of_a_stream_that_is_cancelled(env):
     """Whoever stops serving a stream gives back what was kept for it."""
     async with env.RPCServer() as server:
-        near, there = env.pair()
-        with anyio.move_on_after(10) as scope:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(server.handle_stream, near)
-                raw = await Raw.connect(there)
-                await raw.stream.send(wire.frame(0x01, b"x" * 1000, masked=True))
-                await env.until(lambda: server.budget.held == 1000)
-        assert scope.cancelled_caught
+        async with cut_short(env, server) as raw:
+            await raw.stream.send(wire.frame(0x01, b"x" * 1000, masked=True))
+            await env.until(lambda: server.budget.held == 1000)
         assert server.budget.held == 0
-        await there.aclose()
+        await raw.stream.aclose()
 
 
 @pytest.mark.feature("B13")

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 from support.env import carry, gathered
-from support.raw import Raw
+from support.raw import Raw, cut_short
 
 from ocpp_rpc_core import (
     CallTimeout,
@@ -207,15 +207,10 @@ async def test_handle_stream_returns_when_it_is_over(env):
 async def test_cancelling_handle_stream(env):
     """Whoever serves a stream may stop, and nothing is left behind."""
     async with env.RPCServer() as server:
-        near, there = env.pair()
-        with anyio.move_on_after(10) as scope:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(server.handle_stream, near)
-                await Raw.connect(there)
-                assert len(server.clients) == 1
-        assert scope.cancelled_caught
+        async with cut_short(env, server) as raw:
+            assert len(server.clients) == 1
         assert server.clients == ()
-        await there.aclose()
+        await raw.stream.aclose()
 
 
 @pytest.mark.feature("S24")

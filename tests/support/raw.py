@@ -2,6 +2,7 @@
 
 import json
 from collections import deque
+from contextlib import asynccontextmanager
 
 import anyio
 from wsproto import ConnectionType, WSConnection
@@ -94,3 +95,14 @@ class Raw:
             assert event is not None, "the stream ended without a goodbye"
         await self.stream.aclose()
         return event
+
+
+@asynccontextmanager
+async def cut_short(env, server, seconds=10):
+    """A peer on a stream that the server serves until whoever serves it is cancelled; its own end is open still."""
+    near, there = env.pair()
+    with anyio.move_on_after(seconds) as scope:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.handle_stream, near)
+            yield await Raw.connect(there)
+    assert scope.cancelled_caught
